@@ -1,0 +1,3 @@
+//! The `sealos` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Suites that drive the sealos binary from outside.
