@@ -1,0 +1,98 @@
+//! Writing objects of any kind: server-side apply under one field manager, undone as a whole if a
+//! first creation fails half-way.
+
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use kube::Client;
+use serde_json::Value;
+
+use crate::labels::FIELD_MANAGER;
+
+/// What went wrong, and with which object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object lacks what every object has.
+    #[error("an object has no `{0}`")]
+    Incomplete(&'static str),
+    /// The cluster does not know the kind.
+    #[error("the kind {kind} ({api_version}) is not known to this cluster")]
+    UnknownKind {
+        /// `group/version`
+        api_version: String,
+        /// the kind
+        kind: String,
+    },
+    /// The API refused the object.
+    #[error("apply {kind} `{name}`: {}", message(source))]
+    Refused {
+        /// the kind
+        kind: String,
+        /// the object's name
+        name: String,
+        /// the API's answer
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// The text of an API error that a person should read.
+pub fn message(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A handle for an object of any kind, in its namespace if it has one.
+pub fn api_for(client: &Client, namespace: &str, object: &Value) -> Result<(Api<DynamicObject>, ApiResource), Error> {
+    let text = |key: &'static str| object[key].as_str().ok_or(Error::Incomplete(key));
+    let (api_version, kind) = (text("apiVersion")?, text("kind")?);
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    Ok((Api::namespaced_with(client.clone(), namespace, &resource), resource))
+}
+
+/// Applies namespaced objects in order. If one is refused, those that this call created are deleted again.
+pub async fn apply_all(client: &Client, namespace: &str, objects: &[Value]) -> Result<Vec<DynamicObject>, Error> {
+    let mut written = Vec::with_capacity(objects.len());
+    let mut created = Vec::new();
+    for object in objects {
+        match apply(client, namespace, object).await {
+            Ok((done, new)) => {
+                if new {
+                    created.push(object);
+                }
+                written.push(done);
+            }
+            Err(error) => {
+                for object in created.into_iter().rev() {
+                    undo(client, namespace, object).await;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// Applies one object; also says whether it is new.
+async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<(DynamicObject, bool), Error> {
+    let (api, _) = api_for(client, namespace, object)?;
+    let name = object["metadata"]["name"].as_str().ok_or(Error::Incomplete("metadata.name"))?;
+    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    let refused = |source| Error::Refused { kind: kind.clone(), name: name.to_owned(), source: Box::new(source) };
+    let existed = api.get_metadata_opt(name).await.map_err(refused)?.is_some();
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let done = api.patch(name, &params, &Patch::Apply(object)).await.map_err(refused)?;
+    Ok((done, !existed))
+}
+
+async fn undo(client: &Client, namespace: &str, object: &Value) {
+    let Ok((api, _)) = api_for(client, namespace, object) else { return };
+    let Some(name) = object["metadata"]["name"].as_str() else { return };
+    if let Err(error) = api.delete(name, &DeleteParams::background()).await {
+        tracing::warn!(%name, %error, "could not take back an object of a failed deployment");
+    }
+}
+
