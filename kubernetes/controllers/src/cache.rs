@@ -94,7 +94,7 @@ impl<K: Object> Cache<K> {
         })
     }
 
-    /// The objects whose controller has this uid.
+    /// The objects whose controller has this uid; the empty uid stands for no controller.
     pub(crate) fn controlled_by(&self, uid: &str) -> Vec<Arc<K>> {
         self.read(|o| {
             let keys = o.by_controller.get(uid).into_iter().flatten();
@@ -233,9 +233,7 @@ impl<K: Object> Objects<K> {
         if let Some(old) = &old {
             self.unlink(&key, old);
         }
-        if let Some(owner) = meta::controller(object.meta()) {
-            self.by_controller.entry(owner.uid.clone()).or_default().insert(key.clone());
-        }
+        self.by_controller.entry(controller_uid(&*object).to_owned()).or_default().insert(key.clone());
         self.by_key.insert(key, object);
         old
     }
@@ -247,14 +245,18 @@ impl<K: Object> Objects<K> {
     }
 
     fn unlink(&mut self, key: &Key, object: &K) {
-        let Some(owner) = meta::controller(object.meta()) else { return };
-        if let Some(keys) = self.by_controller.get_mut(&owner.uid) {
+        let owner = controller_uid(object);
+        if let Some(keys) = self.by_controller.get_mut(owner) {
             keys.remove(key);
             if keys.is_empty() {
-                self.by_controller.remove(&owner.uid);
+                self.by_controller.remove(owner);
             }
         }
     }
+}
+
+fn controller_uid<K: Object>(object: &K) -> &str {
+    meta::controller(object.meta()).map_or("", |owner| owner.uid.as_str())
 }
 
 #[cfg(test)]

@@ -5,14 +5,21 @@
 //! the node or the machine; the one thing that needs the machine, a directory for a volume, comes in
 //! through [`Provisioner`].
 
+mod run;
+
+mod deployments;
+mod replica_sets;
+
+mod batch;
 mod cache;
 mod cluster;
 mod events;
 mod kind;
 mod meta;
+mod numbers;
+mod owners;
 mod patch;
+mod pods;
 mod queue;
-
-mod run;
 
 pub use run::{Clients, Config, Provisioner, VolumeError, run};

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::cluster::Cluster;
+use crate::events::Recorder;
+use crate::{deployments, replica_sets};
 
 /// The API as seen by the controllers and by the scheduler, each under its own identity.
 #[derive(Clone)]
@@ -57,6 +62,31 @@ impl Config {
 
 /// Runs all controllers and the scheduler until `shutdown` is cancelled.
 pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) {
-    drop((clients, config));
+    let mut tasks = JoinSet::new();
+    let (events, writer) = Recorder::start(clients.controllers.clone(), "controller-manager", shutdown.clone());
+    tasks.spawn(writer);
+    let cluster = Cluster::new(clients.controllers.clone(), events);
+    // Every controller sets its handlers up before the watches start, so that none misses an object.
+    let controllers = controllers(&cluster, &clients, &shutdown, &config);
+    cluster.follow(&mut tasks, &shutdown);
+    tokio::select! {
+        () = cluster.synced() => {}
+        () = shutdown.cancelled() => return,
+    }
+    for controller in controllers {
+        tasks.spawn(controller);
+    }
     shutdown.cancelled().await;
+    while tasks.join_next().await.is_some() {}
+}
+
+type Controller = futures::future::BoxFuture<'static, ()>;
+
+fn controllers(cluster: &Cluster, clients: &Clients, shutdown: &CancellationToken, config: &Config) -> Vec<Controller> {
+    let (cluster, stop) = (|| cluster.clone(), || shutdown.clone());
+    drop((clients, config));
+    vec![
+        Box::pin(deployments::start(cluster(), stop())),
+        Box::pin(replica_sets::start(cluster(), stop())),
+    ]
 }
