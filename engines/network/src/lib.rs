@@ -5,6 +5,8 @@
 //! traffic passes the host's IP layer once in each direction. Address translation then works the
 //! same with and without `br_netfilter`, and a pod reaches itself through its own service.
 
+pub mod dns;
+
 mod address;
 mod cidr;
 mod conntrack;

@@ -1,13 +1,11 @@
-//! Real namespaces, devices and rules on this machine's kernel. Needs root.
-
-mod support;
+//! Real namespaces, devices and rules.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::support::*;
 use sealos_network::{HostPort, Network, Protocol};
-use support::*;
 
 #[tokio::test]
 async fn pods_reach_each_other_and_the_host() {
