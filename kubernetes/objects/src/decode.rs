@@ -35,15 +35,26 @@ impl FieldValidation {
 /// Why an object cannot be decoded. Both are a BadRequest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("{kind} in version {version:?} cannot be handled as a {kind}: {path}: expected {expected}, found {found}")]
+    #[error(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {path}: expected {expected}, found {found}"
+    )]
     Type { kind: String, version: String, path: String, expected: &'static str, found: String },
     #[error("strict decoding error: {}", .0.join(", "))]
     Strict(Vec<String>),
 }
 
-pub(crate) fn decode(resource: &Resource, object: &mut Value, check: FieldValidation) -> Result<Vec<String>, Problem> {
-    let mut walk = Walk { path: Path::default(), unknown: Vec::new(), collect: check != FieldValidation::Ignore };
-    let outcome = if resource.is_custom() { walk.custom(resource, object) } else { walk.value(resource.schema(), object) };
+pub(crate) fn decode(
+    resource: &Resource,
+    object: &mut Value,
+    check: FieldValidation,
+) -> Result<Vec<String>, Problem> {
+    let mut walk =
+        Walk { path: Path::default(), unknown: Vec::new(), collect: check != FieldValidation::Ignore };
+    let outcome = if resource.is_custom() {
+        walk.custom(resource, object)
+    } else {
+        walk.value(resource.schema(), object)
+    };
     if let Err(wrong) = outcome {
         return Err(Problem::Type {
             kind: resource.kind.to_string(),
@@ -53,7 +64,8 @@ pub(crate) fn decode(resource: &Resource, object: &mut Value, check: FieldValida
             found: wrong.found,
         });
     }
-    let unknown: Vec<String> = walk.unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect();
+    let unknown: Vec<String> =
+        walk.unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect();
     match check {
         FieldValidation::Strict if !unknown.is_empty() => Err(Problem::Strict(unknown)),
         _ => Ok(unknown),

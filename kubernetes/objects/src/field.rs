@@ -58,7 +58,12 @@ pub struct FieldError {
 
 impl FieldError {
     /// An error whose message names the offending value and adds `detail`.
-    pub fn with_value(cause: Cause, field: impl Into<String>, value: &Value, detail: impl fmt::Display) -> Self {
+    pub fn with_value(
+        cause: Cause,
+        field: impl Into<String>,
+        value: &Value,
+        detail: impl fmt::Display,
+    ) -> Self {
         let detail = detail.to_string();
         let mut message = format!("{}: {}", cause.words(), show(value));
         if !detail.is_empty() {
@@ -105,7 +110,11 @@ impl FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() { write!(f, "{}", self.message) } else { write!(f, "{}: {}", self.field, self.message) }
+        if self.field.is_empty() {
+            write!(f, "{}", self.message)
+        } else {
+            write!(f, "{}: {}", self.field, self.message)
+        }
     }
 }
 

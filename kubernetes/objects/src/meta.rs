@@ -6,7 +6,8 @@ use crate::resource::{Part, Resource};
 use crate::value::{at, text};
 
 /// Metadata only the server writes; an update keeps the old values.
-const SERVER_FIELDS: [&str; 5] = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
+const SERVER_FIELDS: [&str; 5] =
+    ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
 
 pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
     let Some(map) = object.as_object_mut() else { return };
@@ -16,6 +17,11 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
             None => map.remove("status"),
         };
     }
+    match (resource.group.as_ref(), resource.kind.as_ref()) {
+        ("", "Namespace") => first_finalizer(map),
+        ("batch", "Job") => job_selector(map),
+        _ => {}
+    }
     let generation = resource.generation;
     if let Some(meta) = crate::value::child(map, "metadata") {
         meta.remove("generation");
@@ -23,6 +29,31 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
             meta.insert("generation".to_owned(), 1.into());
         }
     }
+}
+
+/// The finalizer that empties a namespace before it goes.
+fn first_finalizer(namespace: &mut Map<String, Value>) {
+    if let Some(spec) = crate::value::child(namespace, "spec") {
+        spec.insert("finalizers".to_owned(), json!(["kubernetes"]));
+    }
+}
+
+/// A Job finds its pods by its own uid, unless the user chose the selector.
+fn job_selector(job: &mut Map<String, Value>) {
+    let meta = |key: &str| job.get("metadata").and_then(|meta| meta.get(key)).cloned().unwrap_or_default();
+    let (uid, name) = (meta("uid"), meta("name"));
+    let Some(spec) = crate::value::child(job, "spec") else { return };
+    if spec.get("manualSelector") == Some(&Value::Bool(true)) || !uid.is_string() {
+        return;
+    }
+    let template = crate::value::child(spec, "template").and_then(|t| crate::value::child(t, "metadata"));
+    if let Some(labels) = template.and_then(|meta| crate::value::child(meta, "labels")) {
+        for prefix in ["", "batch.kubernetes.io/"] {
+            labels.insert(format!("{prefix}controller-uid"), uid.clone());
+            labels.insert(format!("{prefix}job-name"), name.clone());
+        }
+    }
+    spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
 }
 
 /// Nodes register themselves with their status; CRDs and APIServices get theirs from the server.
@@ -40,12 +71,18 @@ fn first_status(resource: &Resource, object: &Map<String, Value>) -> Option<Valu
         "Namespace" => json!({"phase": "Active"}),
         "PersistentVolume" | "PersistentVolumeClaim" => json!({"phase": "Pending"}),
         "Service" | "Ingress" => json!({"loadBalancer": {}}),
-        "DaemonSet" => json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0}),
+        "DaemonSet" => {
+            json!({"currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0})
+        }
         "ReplicaSet" | "ReplicationController" | "StatefulSet" => json!({"replicas": 0}),
-        "PodDisruptionBudget" => json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}),
+        "PodDisruptionBudget" => {
+            json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0})
+        }
         "HorizontalPodAutoscaler" => json!({"currentMetrics": null, "desiredReplicas": 0}),
         "APIService" => return None,
-        "CustomResourceDefinition" => json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": [], "storedVersions": []}),
+        "CustomResourceDefinition" => {
+            json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": [], "storedVersions": []})
+        }
         _ => json!({}),
     })
 }
@@ -115,7 +152,10 @@ fn keep_all_but_resources(object: &mut Value, old: &Value) {
     let mut kept = old.clone();
     for list in ["containers", "initContainers"] {
         let new = crate::value::list(object, &["spec", list]);
-        let Some(containers) = kept.pointer_mut(&format!("/spec/{list}")).and_then(Value::as_array_mut) else { continue };
+        let Some(containers) = kept.pointer_mut(&format!("/spec/{list}")).and_then(Value::as_array_mut)
+        else {
+            continue;
+        };
         for container in containers {
             let name = text(container, &["name"]).to_owned();
             let Some(twin) = new.iter().find(|c| text(c, &["name"]) == name) else { continue };
@@ -144,11 +184,13 @@ fn keep_metadata(object: &mut Value, old: &Value) {
 
 /// Kinds without a spec count changes of everything outside metadata and status.
 fn bump_generation(resource: &Resource, object: &mut Value, old: &Value) {
-    let mut keys: Vec<&String> = [&*object, old].iter().filter_map(|o| o.as_object()).flat_map(Map::keys).collect();
+    let mut keys: Vec<&String> =
+        [&*object, old].iter().filter_map(|o| o.as_object()).flat_map(Map::keys).collect();
     keys.retain(|key| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
     let changed = keys.iter().any(|key| object.get(key.as_str()) != old.get(key.as_str()));
     let deleted = |o: &Value| at(o, &["metadata", "deletionTimestamp"]).is_some();
-    let has_status_only = resource.is_custom() && !resource.has_status() && object.get("status") != old.get("status");
+    let has_status_only =
+        resource.is_custom() && !resource.has_status() && object.get("status") != old.get("status");
     if changed || has_status_only || deleted(object) != deleted(old) {
         let next = at(old, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0) + 1;
         object["metadata"]["generation"] = next.into();
@@ -251,14 +293,21 @@ mod tests {
         let old = json!({"metadata": {"name": "a", "generation": 3}, "spec": {"replicas": 1}});
         let mut new = json!({"metadata": {"name": "a"}, "spec": {"replicas": 2}, "status": {"replicas": 7}});
         deployments().prepare_update(&mut new, &old, Part::Status);
-        assert_eq!(new, json!({"metadata": {"name": "a", "generation": 3}, "spec": {"replicas": 1}, "status": {"replicas": 7}}));
+        assert_eq!(
+            new,
+            json!({"metadata": {"name": "a", "generation": 3}, "spec": {"replicas": 1}, "status": {"replicas": 7}})
+        );
     }
 
     #[test]
     fn events_convert_both_ways() {
-        let core = json!({"apiVersion": "v1", "kind": "Event", "message": "m", "involvedObject": {"name": "p"}});
+        let core =
+            json!({"apiVersion": "v1", "kind": "Event", "message": "m", "involvedObject": {"name": "p"}});
         let new = convert(core.clone(), ("events.k8s.io", "v1"));
-        assert_eq!(new, json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "note": "m", "regarding": {"name": "p"}}));
+        assert_eq!(
+            new,
+            json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "note": "m", "regarding": {"name": "p"}})
+        );
         assert_eq!(convert(new, ("", "v1")), core);
     }
 }

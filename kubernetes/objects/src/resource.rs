@@ -73,12 +73,20 @@ pub enum Part {
 impl Resource {
     /// `v1` or `group/version`.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_string()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// `deployments.apps`, as messages name a resource.
     pub fn qualified(&self) -> String {
-        if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }
+        if self.group.is_empty() {
+            self.plural.to_string()
+        } else {
+            format!("{}.{}", self.plural, self.group)
+        }
     }
 
     /// `Deployment.apps`, as messages name a kind.
@@ -132,7 +140,9 @@ impl Resource {
         }
     }
 
-    /// Clears what a creator may not set, starts the generation. Call after [`Resource::default`].
+    /// Clears what a creator may not set, starts the generation and the status.
+    ///
+    /// Call after [`Resource::default`], with name and uid already in the metadata: a Job selects by its uid.
     pub fn prepare_create(&self, object: &mut Value) {
         meta::prepare_create(self, object);
     }

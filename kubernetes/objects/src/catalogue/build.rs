@@ -6,7 +6,8 @@ use k8s_openapi::schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::resource::{Behaviour, Resource, Subresource};
 
-pub(super) const FULL: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub(super) const FULL: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 pub(super) const CREATE: &[&str] = &["create"];
 pub(super) const GET: &[&str] = &["get"];
 pub(super) const STREAM: &[&str] = &["create", "get"];

@@ -25,7 +25,12 @@ pub(super) fn kinds() -> Vec<Entry> {
         kind::<core::PersistentVolume>("persistentvolumes").cluster().short(&["pv"]).status(),
         pod(),
         kind::<core::PodTemplate>("podtemplates").generation(),
-        kind::<core::ReplicationController>("replicationcontrollers").short(&["rc"]).all().generation().scale().status(),
+        kind::<core::ReplicationController>("replicationcontrollers")
+            .short(&["rc"])
+            .all()
+            .generation()
+            .scale()
+            .status(),
         kind::<core::ResourceQuota>("resourcequotas").short(&["quota"]).status(),
         kind::<core::Secret>("secrets"),
         kind::<core::ServiceAccount>("serviceaccounts").short(&["sa"]).sub_of(

@@ -28,7 +28,10 @@ fn workloads() -> Vec<Entry> {
         kind::<apps::StatefulSet>("statefulsets").short(&["sts"]).all().generation().scale().status(),
         kind::<batch::CronJob>("cronjobs").short(&["cj"]).all().generation().status(),
         kind::<batch::Job>("jobs").all().generation().status(),
-        kind::<autoscaling::v2::HorizontalPodAutoscaler>("horizontalpodautoscalers").short(&["hpa"]).all().status(),
+        kind::<autoscaling::v2::HorizontalPodAutoscaler>("horizontalpodautoscalers")
+            .short(&["hpa"])
+            .all()
+            .status(),
         kind::<autoscaling::v1::HorizontalPodAutoscaler>("horizontalpodautoscalers")
             .short(&["hpa"])
             .all()

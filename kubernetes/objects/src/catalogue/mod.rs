@@ -11,7 +11,9 @@ use crate::resource::Resource;
 /// Every built-in resource, in discovery order.
 pub fn builtin() -> &'static [Arc<Resource>] {
     static ALL: OnceLock<Vec<Arc<Resource>>> = OnceLock::new();
-    ALL.get_or_init(|| core::kinds().into_iter().chain(groups::kinds()).map(|entry| Arc::new(entry.0)).collect())
+    ALL.get_or_init(|| {
+        core::kinds().into_iter().chain(groups::kinds()).map(|entry| Arc::new(entry.0)).collect()
+    })
 }
 
 /// The built-in resource of this group, version and kind.
@@ -37,7 +39,11 @@ mod tests {
     fn names_are_unique() {
         let mut seen = std::collections::HashSet::new();
         for r in builtin() {
-            assert!(seen.insert((r.group.clone(), r.version.clone(), r.plural.clone())), "{} twice", r.plural);
+            assert!(
+                seen.insert((r.group.clone(), r.version.clone(), r.plural.clone())),
+                "{} twice",
+                r.plural
+            );
         }
     }
 

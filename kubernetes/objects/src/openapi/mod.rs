@@ -1,7 +1,7 @@
 //! OpenAPI documents, v3 per group and version, v2 as one.
-use std::sync::Arc;
-use serde_json::Value;
 use crate::resource::Resource;
+use serde_json::Value;
+use std::sync::Arc;
 
 /// The `/openapi/v3` index: a path and a hash for each group and version served.
 pub fn v3_index(resources: &[Arc<Resource>]) -> Value {

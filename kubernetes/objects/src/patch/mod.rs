@@ -16,7 +16,9 @@ pub enum PatchError {
     #[error("the server rejected our request due to an error in our request: {0}")]
     Unprocessable(String),
     /// The kind has no strategic merge patch: UnsupportedMediaType (415).
-    #[error("the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml")]
+    #[error(
+        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    )]
     Unsupported,
 }
 
@@ -25,10 +27,13 @@ const MAX_OPERATIONS: usize = 10_000;
 
 /// Applies an RFC 6902 patch.
 pub fn json(current: &Value, patch: &Value) -> Result<Value, PatchError> {
-    let operations: json_patch::Patch =
-        serde_json::from_value(patch.clone()).map_err(|e| PatchError::Malformed(format!("decode JSON patch: {e}")))?;
+    let operations: json_patch::Patch = serde_json::from_value(patch.clone())
+        .map_err(|e| PatchError::Malformed(format!("decode JSON patch: {e}")))?;
     if operations.0.len() > MAX_OPERATIONS {
-        let text = format!("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}", operations.0.len());
+        let text = format!(
+            "the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
+            operations.0.len()
+        );
         return Err(PatchError::Malformed(text));
     }
     let mut object = current.clone();
@@ -56,13 +61,19 @@ mod tests {
     fn json_patch_errors_are_told_apart() {
         let object = json!({"a": 1});
         assert_eq!(json(&object, &json!([{"op": "replace", "path": "/a", "value": 2}])), Ok(json!({"a": 2})));
-        assert!(matches!(json(&object, &json!([{"op": "test", "path": "/a", "value": 3}])), Err(PatchError::Unprocessable(_))));
+        assert!(matches!(
+            json(&object, &json!([{"op": "test", "path": "/a", "value": 3}])),
+            Err(PatchError::Unprocessable(_))
+        ));
         assert!(matches!(json(&object, &json!({"op": "x"})), Err(PatchError::Malformed(_))));
     }
 
     #[test]
     fn merge_removes_nulls() {
-        assert_eq!(merge(&json!({"a": {"b": 1, "c": 2}}), &json!({"a": {"b": null}})), Ok(json!({"a": {"c": 2}})));
+        assert_eq!(
+            merge(&json!({"a": {"b": 1, "c": 2}}), &json!({"a": {"b": null}})),
+            Ok(json!({"a": {"c": 2}}))
+        );
         assert!(merge(&json!({}), &json!([])).is_err());
     }
 }

@@ -28,7 +28,11 @@ fn merge_object(
 ) -> Result<(), PatchError> {
     match directive(patch)? {
         Some(Directive::Replace) => {
-            *current = patch.iter().filter(|(key, _)| *key != DIRECTIVE).map(|(k, v)| (k.clone(), v.clone())).collect();
+            *current = patch
+                .iter()
+                .filter(|(key, _)| *key != DIRECTIVE)
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
             return Ok(());
         }
         Some(Directive::Delete) => {
@@ -117,8 +121,11 @@ fn plain_list(patch: &[Value]) -> Result<Vec<Value>, PatchError> {
         match item.as_object() {
             Some(map) if map.contains_key(DIRECTIVE) => {
                 directive(map)?;
-                let rest: Map<String, Value> =
-                    map.iter().filter(|(key, _)| *key != DIRECTIVE).map(|(k, v)| (k.clone(), v.clone())).collect();
+                let rest: Map<String, Value> = map
+                    .iter()
+                    .filter(|(key, _)| *key != DIRECTIVE)
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect();
                 if !rest.is_empty() {
                     list.push(Value::Object(rest));
                 }
@@ -138,10 +145,17 @@ fn union(mut list: Vec<Value>, patch: &[Value]) -> Vec<Value> {
     list
 }
 
-fn merge_items(items: SchemaRef<'_>, key: &str, mut list: Vec<Value>, patch: &[Value]) -> Result<Vec<Value>, PatchError> {
+fn merge_items(
+    items: SchemaRef<'_>,
+    key: &str,
+    mut list: Vec<Value>,
+    patch: &[Value],
+) -> Result<Vec<Value>, PatchError> {
     for item in patch {
         let Some(fields) = item.as_object() else {
-            return Err(PatchError::Malformed(format!("expected objects in a list merged by {key}, found {item}")));
+            return Err(PatchError::Malformed(format!(
+                "expected objects in a list merged by {key}, found {item}"
+            )));
         };
         let Some(id) = fields.get(key) else {
             let text = format!("map: {item} does not contain declared merge key: {key}");
@@ -173,7 +187,9 @@ fn sort(
     identity: &dyn Fn(&Value) -> Option<Value>,
 ) -> Vec<Value> {
     let wanted: Vec<Value> = match order.and_then(Value::as_array) {
-        Some(order) => order.iter().filter_map(|o| if o.is_object() { identity(o) } else { Some(o.clone()) }).collect(),
+        Some(order) => {
+            order.iter().filter_map(|o| if o.is_object() { identity(o) } else { Some(o.clone()) }).collect()
+        }
         None => patch.iter().filter_map(identity).collect(),
     };
     if order.is_none() {
@@ -235,7 +251,9 @@ fn retain(current: &mut Map<String, Value>, patch: &Map<String, Value>) -> Resul
     };
     let listed = |key: &str| keys.iter().any(|k| k.as_str() == Some(key));
     if let Some(key) = patch.keys().find(|key| !key.starts_with('$') && !listed(key)) {
-        return Err(PatchError::Malformed(format!("{RETAIN} list must contain all fields present in the patch; {key} is missing")));
+        return Err(PatchError::Malformed(format!(
+            "{RETAIN} list must contain all fields present in the patch; {key} is missing"
+        )));
     }
     current.retain(|key, _| listed(key));
     Ok(())
@@ -265,7 +283,10 @@ fn directive(patch: &Map<String, Value>) -> Result<Option<Directive>, PatchError
         Some(Some("merge")) => Ok(Some(Directive::Merge)),
         Some(Some("replace")) => Ok(Some(Directive::Replace)),
         Some(Some("delete")) => Ok(Some(Directive::Delete)),
-        Some(other) => Err(PatchError::Malformed(format!("unknown patch type found: {}", other.unwrap_or("not a string")))),
+        Some(other) => Err(PatchError::Malformed(format!(
+            "unknown patch type found: {}",
+            other.unwrap_or("not a string")
+        ))),
     }
 }
 
@@ -288,7 +309,8 @@ mod tests {
 
     #[test]
     fn containers_merge_by_name() {
-        let current = containers(json!([{"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "1"}]));
+        let current =
+            containers(json!([{"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "1"}]));
         let patch = containers(json!([{"name": "b", "image": "2"}, {"name": "c", "image": "3"}]));
         let expected = json!([{"name": "a", "image": "1", "args": ["x"]}, {"name": "b", "image": "2"}, {"name": "c", "image": "3"}]);
         assert_eq!(patched(current, patch), containers(expected));
@@ -335,7 +357,10 @@ mod tests {
     fn volumes_retain_keys() {
         let current = json!({"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}});
         let patch = json!({"spec": {"volumes": [{"$retainKeys": ["name", "configMap"], "name": "v", "configMap": {"name": "c"}}]}});
-        assert_eq!(patched(current, patch), json!({"spec": {"volumes": [{"name": "v", "configMap": {"name": "c"}}]}}));
+        assert_eq!(
+            patched(current, patch),
+            json!({"spec": {"volumes": [{"name": "v", "configMap": {"name": "c"}}]}})
+        );
     }
 
     #[test]
@@ -351,7 +376,10 @@ mod tests {
             patched(containers(json!([])), containers(json!([{"image": "x"}]))),
             json!(r#"map: {"image":"x"} does not contain declared merge key: name"#)
         );
-        assert_eq!(patched(json!({}), json!({"$patch": "explode"})), json!("unknown patch type found: explode"));
+        assert_eq!(
+            patched(json!({}), json!({"$patch": "explode"})),
+            json!("unknown patch type found: explode")
+        );
     }
 
     proptest! {

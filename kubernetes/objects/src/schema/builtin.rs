@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::schemars::SchemaGenerator;
 use k8s_openapi::schemars::generate::SchemaSettings;
-use k8s_openapi::schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 use super::{Arena, Bits, Format, Id, ListKind, Rest, SchemaRef, Shape, atomic_struct, list_facts};
@@ -92,6 +92,10 @@ fn shape(arena: &mut Arena, owner: &str, schema: &Value) -> Shape {
 }
 
 fn child(arena: &mut Arena, owner: &str, schema: &Value) -> Id {
+    // A reference with a description of its own is wrapped.
+    if let Some([only]) = schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+        return child(arena, owner, only);
+    }
     if let Some(name) = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix(REFERENCE)) {
         return arena.named(name);
     }
@@ -146,7 +150,9 @@ mod tests {
         let deployment = builtin("io.k8s.api.apps.v1.Deployment");
         let pod = ["spec", "template", "spec"].iter().try_fold(deployment, |schema, name| schema.field(name));
         let containers = pod.and_then(|pod| pod.field("containers")).expect("a pod has containers");
-        let Shape::List { kind, merge_key, .. } = containers.shape() else { unreachable!("containers are a list") };
+        let Shape::List { kind, merge_key, .. } = containers.shape() else {
+            unreachable!("containers are a list")
+        };
         assert_eq!(kind, &ListKind::Map(vec!["name".into()]));
         assert_eq!(merge_key.as_deref(), Some("name"));
     }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-pub(crate) use builtin::{definitions, object_meta};
 pub use builtin::builtin;
+pub(crate) use builtin::{definitions, object_meta};
 pub(crate) use topology::{atomic_struct, list_facts};
 
 /// Index of a node in its arena.
@@ -36,8 +36,17 @@ pub(crate) struct Node {
 pub(crate) enum Shape {
     /// Anything; kept as it is.
     Any,
-    Object { fields: Vec<(Box<str>, Id)>, rest: Rest, atomic: bool },
-    List { items: Id, kind: ListKind, merge_key: Option<Box<str>>, merge: bool },
+    Object {
+        fields: Vec<(Box<str>, Id)>,
+        rest: Rest,
+        atomic: bool,
+    },
+    List {
+        items: Id,
+        kind: ListKind,
+        merge_key: Option<Box<str>>,
+        merge: bool,
+    },
     Text(Format),
     Integer(Bits),
     Number,

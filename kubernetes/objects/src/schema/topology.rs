@@ -183,7 +183,8 @@ pub(crate) fn atomic_struct(owner: &str) -> bool {
 
 #[cfg(test)]
 pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
-    let core = CORE.iter().map(|(owner, field, _)| (format!("{CORE_PREFIX}{owner}").leak() as &'static str, *field));
+    let core =
+        CORE.iter().map(|(owner, field, _)| (format!("{CORE_PREFIX}{owner}").leak() as &'static str, *field));
     core.chain(OTHERS.iter().map(|(owner, field, _)| (*owner, *field))).collect()
 }
 

@@ -141,7 +141,9 @@ pub(crate) fn check_fields(resource: &Resource, selector: &FieldSelector) -> Res
         let known = field == "metadata.name"
             || (field == "metadata.namespace" && resource.namespaced)
             || (!resource.is_custom() && selectable(&resource.group, &resource.kind).contains(&field))
-            || resource.custom().is_some_and(|custom| custom.selectable_fields().iter().any(|known| known == field));
+            || resource
+                .custom()
+                .is_some_and(|custom| custom.selectable_fields().iter().any(|known| known == field));
         if !known {
             return Err(format!("field label not supported: {field}"));
         }
@@ -164,8 +166,12 @@ fn field_value<'a>(resource: &Resource, object: &'a Value, field: &str) -> Cow<'
             let source = at(object, &["source", "component"]).or_else(|| at(object, &["reportingComponent"]));
             return scalar(source, "");
         }
-        ("Pod", "spec.hostNetwork") | ("Node", "spec.unschedulable") => return scalar(walk(object, field), "false"),
-        ("ReplicaSet" | "ReplicationController", "status.replicas") => return scalar(walk(object, field), "0"),
+        ("Pod", "spec.hostNetwork") | ("Node", "spec.unschedulable") => {
+            return scalar(walk(object, field), "false");
+        }
+        ("ReplicaSet" | "ReplicationController", "status.replicas") => {
+            return scalar(walk(object, field), "0");
+        }
         _ => {}
     }
     scalar(walk(object, field), "")
@@ -200,7 +206,8 @@ mod tests {
 
     #[test]
     fn selects_pods() {
-        let pod = json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Running"}});
+        let pod =
+            json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Running"}});
         for (text, expected) in [
             ("spec.nodeName=n1", true),
             ("spec.nodeName==n1,status.phase!=Failed", true),

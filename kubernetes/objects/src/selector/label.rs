@@ -63,7 +63,8 @@ impl LabelSelector {
 
     /// Reads a plain map of labels, as in a Service's `spec.selector`.
     pub fn from_map(map: &Map<String, Value>) -> Self {
-        let equals = |(key, value): (&String, &Value)| Requirement::equals(key, value.as_str().unwrap_or_default());
+        let equals =
+            |(key, value): (&String, &Value)| Requirement::equals(key, value.as_str().unwrap_or_default());
         Self { requirements: map.iter().map(equals).collect() }
     }
 
@@ -178,7 +179,8 @@ impl<'a> Parser<'a> {
 
     /// A run of characters that may stand in a key or value; may be empty.
     fn word(&mut self) -> &'a str {
-        let end = self.rest.find(|c: char| c.is_whitespace() || "=!,()<>".contains(c)).unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|c: char| c.is_whitespace() || "=!,()<>".contains(c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word
@@ -199,14 +201,20 @@ impl<'a> Parser<'a> {
         let value = self.word();
         match crate::validate::names::label_value(value) {
             None => Ok(value.to_owned()),
-            Some(problem) => Err(ParseError(format!("values[0][{key}]: Invalid value: {value:?}: {problem}"))),
+            Some(problem) => {
+                Err(ParseError(format!("values[0][{key}]: Invalid value: {value:?}: {problem}")))
+            }
         }
     }
 
     fn requirement(&mut self) -> Result<Requirement, ParseError> {
         if self.eat("!") {
             self.space();
-            return Ok(Requirement { key: self.key()?, operator: Operator::DoesNotExist, values: Vec::new() });
+            return Ok(Requirement {
+                key: self.key()?,
+                operator: Operator::DoesNotExist,
+                values: Vec::new(),
+            });
         }
         let key = self.key()?;
         self.space();
@@ -296,7 +304,12 @@ mod tests {
     #[test]
     fn refuses() {
         check("a=b,", expect!["unable to parse requirement: found '', expected: identifier after ','"]);
-        check("a b", expect!["unable to parse requirement: found 'b', expected: 'in', 'notin', '=', '==', '!=', 'gt', 'lt'"]);
+        check(
+            "a b",
+            expect![
+                "unable to parse requirement: found 'b', expected: 'in', 'notin', '=', '==', '!=', 'gt', 'lt'"
+            ],
+        );
         check("=x", expect!["unable to parse requirement: found '=x', expected: identifier"]);
         check("a in b", expect!["unable to parse requirement: found 'b', expected: '('"]);
     }

@@ -3,8 +3,8 @@
 mod field;
 mod label;
 
-pub(crate) use field::{check_fields, matches_fields};
 pub use field::{FieldRequirement, FieldSelector};
+pub(crate) use field::{check_fields, matches_fields};
 pub use label::{LabelSelector, Operator, Requirement};
 
 /// The selector text cannot be understood.
