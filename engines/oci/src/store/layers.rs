@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::image::LayerRecord;
+use super::image::{LayerRecord, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD};
 use super::{Images, sync_dir};
 use crate::Error;
 use crate::digest::{Digest, Hashing};
@@ -74,6 +74,18 @@ impl Images {
         nix::unistd::syncfs(&dir).map_err(|e| Error::io("flush", upper)(e.into()))?;
         self.settle(upper, &diff_id)?;
         Ok(LayerRecord { diff_id, digest, size })
+    }
+
+    /// What a layer's blob is, by its first bytes.
+    pub(crate) fn layer_media_type(&self, blob: &Digest) -> Result<&'static str, Error> {
+        let mut magic = Vec::new();
+        let read = self.open_blob(blob)?.take(4).read_to_end(&mut magic);
+        read.map_err(Error::io("read", self.blob_path(blob)))?;
+        Ok(match magic.as_slice() {
+            [0x1f, 0x8b, ..] => OCI_LAYER_GZIP,
+            [0x28, 0xb5, 0x2f, 0xfd] => OCI_LAYER_ZSTD,
+            _ => OCI_LAYER,
+        })
     }
 
     /// Gives a finished tree its name. Losing a race against the same layer is fine.

@@ -19,19 +19,23 @@ mod index;
 mod layers;
 mod names;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-pub(crate) use blobs::BlobWriter;
+pub(crate) use blobs::{BlobWriter, Pins};
 pub(crate) use cache::CachedStep;
 pub use garbage::Freed;
+pub(crate) use image::{
+    Descriptor, LayerRecord, Manifest, OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_MANIFEST, Platform,
+    diff_ids, parse_config, platform_architecture,
+};
 pub use image::{Image, Source};
-pub(crate) use image::{LayerRecord, Manifest, platform_architecture};
 use index::Index;
+pub(crate) use layers::decompressed;
 
 use crate::digest::Digest;
 use crate::{Error, Reference};
@@ -192,6 +196,3 @@ fn empty(dir: &Path) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// Labels and the like, in a stable order.
-pub(crate) type Annotations = BTreeMap<String, String>;

@@ -75,7 +75,9 @@ impl<R: Read> Entries<R> {
                 b'L' => extension.path = Some(self.long_name(&header)?),
                 b'K' => extension.link = Some(self.long_name(&header)?),
                 b'S' => {
-                    return Err(malformed("it has a sparse file in GNU's old format, which is not supported"));
+                    return Err(malformed(
+                        "it has a sparse file in GNU's old format, which is not supported",
+                    ));
                 }
                 other => {
                     let Some(kind) = kind(other) else {

@@ -33,8 +33,10 @@ pub(super) struct Dir(std::rc::Rc<OwnedFd>);
 
 impl Root {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let fd = nix::fcntl::open(path, dir_flags(), Mode::empty())
-            .map_err(|e| Error::io("open", path)(e.into()))?;
+        // Opened for real, because a path-only descriptor cannot be flushed.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd =
+            nix::fcntl::open(path, flags, Mode::empty()).map_err(|e| Error::io("open", path)(e.into()))?;
         Ok(Self { fd, last: None })
     }
 
@@ -170,7 +172,7 @@ pub(super) fn is_dir(stat: &FileStat) -> bool {
 }
 
 /// An entry's name as a path below the root, or why it must be refused.
-pub(super) fn clean(name: &[u8]) -> Result<PathBuf, Error> {
+pub(crate) fn clean(name: &[u8]) -> Result<PathBuf, Error> {
     let shown = || String::from_utf8_lossy(name).into_owned();
     if name.contains(&0) {
         return Err(Error::unsafe_path(shown(), "has a NUL byte in its name"));
