@@ -9,6 +9,7 @@ mod run;
 
 mod deployments;
 mod replica_sets;
+mod scheduler;
 
 mod batch;
 mod cache;
@@ -21,5 +22,6 @@ mod owners;
 mod patch;
 mod pods;
 mod queue;
+mod resources;
 
 pub use run::{Clients, Config, Provisioner, VolumeError, run};

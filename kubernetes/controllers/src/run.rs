@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::events::Recorder;
-use crate::{deployments, replica_sets};
+use crate::{deployments, replica_sets, scheduler};
 
 /// The API as seen by the controllers and by the scheduler, each under its own identity.
 #[derive(Clone)]
@@ -67,7 +67,11 @@ pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) 
     tasks.spawn(writer);
     let cluster = Cluster::new(clients.controllers.clone(), events);
     // Every controller sets its handlers up before the watches start, so that none misses an object.
-    let controllers = controllers(&cluster, &clients, &shutdown, &config);
+    let (scheduler_events, writer) = Recorder::start(clients.scheduler.clone(), "default-scheduler", shutdown.clone());
+    tasks.spawn(writer);
+    let mut controllers = controllers(&cluster, &clients, &shutdown, &config);
+    let scheduler = scheduler::start(cluster.clone(), clients.scheduler.clone(), scheduler_events, shutdown.clone());
+    controllers.push(Box::pin(scheduler));
     cluster.follow(&mut tasks, &shutdown);
     tokio::select! {
         () = cluster.synced() => {}
