@@ -1,0 +1,86 @@
+/** The addresses of the console. Loaders start what a page reads; pages show it as it comes. */
+
+import { createBrowserRouter, redirect } from 'react-router'
+import { ApiError } from './api/client'
+import { appsQuery, capacityQuery, queries, sessionQuery, workspaceMetricsQuery } from './api/queries'
+import { RouteTrouble } from './pages/trouble'
+import { Shell } from './shell/shell'
+
+const session = async () => {
+  try {
+    return await queries.ensureQueryData(sessionQuery())
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) throw redirect('/logged-out')
+    throw error
+  }
+}
+
+export const router = createBrowserRouter([
+  { path: '/logged-out', lazy: async () => ({ Component: (await import('./pages/logged-out')).default }) },
+  {
+    path: '/',
+    ErrorBoundary: RouteTrouble,
+    HydrateFallback: () => null,
+    children: [
+      {
+        index: true,
+        loader: async () => {
+          const { workspaces } = await session()
+          return redirect(`/w/${workspaces[0] ?? 'default'}`)
+        },
+      },
+      {
+        path: 'w/:workspace',
+        Component: Shell,
+        loader: async ({ params: { workspace = '' } }) => {
+          await session()
+          void queries.prefetchQuery(appsQuery(workspace))
+          void queries.prefetchQuery(workspaceMetricsQuery(workspace))
+          void queries.prefetchQuery(capacityQuery())
+          return null
+        },
+        children: [
+          {
+            ErrorBoundary: RouteTrouble,
+            children: [
+              { index: true, lazy: async () => ({ Component: (await import('./pages/apps')).default }) },
+              { path: 'deploy', lazy: async () => ({ Component: (await import('./pages/deploy')).default }) },
+              {
+                path: 'apps/:name',
+                lazy: async () => ({ Component: (await import('./pages/app/app')).default }),
+                children: [
+                  {
+                    index: true,
+                    lazy: async () => ({ Component: (await import('./pages/app/overview')).default }),
+                  },
+                  {
+                    path: 'logs',
+                    lazy: async () => ({ Component: (await import('./pages/app/logs')).default }),
+                  },
+                  {
+                    path: 'terminal',
+                    lazy: async () => ({ Component: (await import('./pages/app/terminal')).default }),
+                  },
+                  {
+                    path: 'events',
+                    lazy: async () => ({ Component: (await import('./pages/app/events')).default }),
+                  },
+                  {
+                    path: 'configuration',
+                    lazy: async () => ({ Component: (await import('./pages/app/configuration')).default }),
+                  },
+                  {
+                    path: 'settings',
+                    lazy: async () => ({ Component: (await import('./pages/app/settings')).default }),
+                  },
+                ],
+              },
+              { path: '*', lazy: async () => ({ Component: (await import('./pages/trouble')).NotFound }) },
+            ],
+          },
+        ],
+      },
+      { path: '*', lazy: async () => ({ Component: (await import('./pages/trouble')).NotFound }) },
+    ],
+  },
+])

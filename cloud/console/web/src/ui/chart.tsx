@@ -1,0 +1,145 @@
+/** Lines over time, one per pod, drawn on a canvas. */
+
+import { useEffect, useRef, useState } from 'react'
+import UPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import { useDark } from '../shell/theme'
+import css from './chart.module.css'
+
+interface Props {
+  title: string
+  tone: 'alive' | 'second'
+  at: number[]
+  lines: { pod: string; values: (number | null)[] }[]
+  /** What each pod may use; drawn when the lines come near it. */
+  limit: number | undefined
+  /** How many seconds the width stands for. */
+  span: number
+  format: (value: number) => string
+}
+
+const HEIGHT = 168
+
+/** What CSS knows as a colour, in a form that a canvas knows too. */
+const resolve = (name: string): string => {
+  const probe = document.createElement('span')
+  probe.style.color = `var(--${name})`
+  document.body.append(probe)
+  const { color } = getComputedStyle(probe)
+  probe.remove()
+  return color
+}
+
+const options = (width: number, tone: Props['tone'], pods: string[], limit: boolean): UPlot.Options => {
+  const [stroke, line, faint] = [resolve(tone), resolve('line'), resolve('ink-3')]
+  const font = "11px 'Instrument Sans', sans-serif"
+  const axis = { stroke: faint, font, grid: { stroke: line, width: 1 }, ticks: { show: false } }
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, 4, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
+    scales: { x: { time: true } },
+    axes: [
+      {
+        ...axis,
+        grid: { show: false },
+        space: 70,
+        size: 26,
+        values: [
+          [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
+          [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
+        ],
+      },
+      { ...axis, size: 0, space: 38 },
+    ],
+    series: [
+      {},
+      ...pods.map(label => ({
+        label,
+        stroke,
+        width: 1.6,
+        ...(pods.length === 1 ? { fill: stroke.replace(')', ' / 0.12)') } : {}),
+        points: { show: false },
+        alpha: pods.length > 6 ? 0.6 : 0.9,
+      })),
+      ...(limit
+        ? [{ label: 'limit', stroke: resolve('trouble'), width: 1, dash: [4, 4], points: { show: false } }]
+        : []),
+    ],
+  }
+}
+
+const last = (values: (number | null)[], i: number | null): number | null =>
+  i === null ? (values.findLast(value => value !== null) ?? null) : (values[i] ?? null)
+
+export default function Chart({ title, tone, at, lines, limit, span, format }: Props) {
+  const box = useRef<HTMLDivElement>(null)
+  const plot = useRef<UPlot>(null)
+  const [hovered, setHovered] = useState<number | null>(null)
+  const dark = useDark()
+  const pods = lines.map(({ pod }) => pod).join(' ')
+  const most = Math.max(0, ...lines.flatMap(({ values }) => values.filter(value => value !== null)))
+  const near = limit !== undefined && most > limit * 0.6
+  const top = Math.max(most * 1.2, near ? limit * 1.08 : 0, 1)
+
+  useEffect(() => {
+    const host = box.current
+    if (!host) return undefined
+    const made = new UPlot(
+      {
+        ...options(host.clientWidth, tone, pods ? pods.split(' ') : [], near),
+        hooks: { setCursor: [u => setHovered(u.cursor.idx ?? null)] },
+      },
+      undefined,
+      host,
+    )
+    plot.current = made
+    const observer = new ResizeObserver(() => made.setSize({ width: host.clientWidth, height: HEIGHT }))
+    observer.observe(host)
+    return () => {
+      observer.disconnect()
+      made.destroy()
+    }
+  }, [tone, pods, near, dark])
+
+  useEffect(() => {
+    const end = at.at(-1) ?? 0
+    plot.current?.batch(() => {
+      plot.current?.setData(
+        [at, ...lines.map(({ values }) => values), ...(near ? [at.map(() => limit)] : [])],
+        false,
+      )
+      plot.current?.setScale('x', { min: end - span, max: end })
+      plot.current?.setScale('y', { min: 0, max: top })
+    })
+  }, [at, lines, limit, near, span, top, pods, dark])
+
+  const values = lines.map(({ values }) => last(values, hovered)).filter(value => value !== null)
+  const total = values.length > 0 ? values.reduce((sum, value) => sum + value, 0) : undefined
+  const when = hovered === null ? 'now' : new Date((at[hovered] ?? 0) * 1000).toLocaleTimeString()
+  return (
+    <figure className={css.chart}>
+      <figcaption className={css.head}>
+        <span className={css.title}>
+          <span className={css.swatch} style={{ background: `var(--${tone})` }} />
+          {title}
+        </span>
+        <span className={`${css.value} nums`}>
+          {total === undefined ? '—' : format(total)}
+          <span className="faint small">
+            {lines.length > 1 ? ` in ${lines.length} pods, ${when}` : ` ${when}`}
+          </span>
+        </span>
+      </figcaption>
+      <div
+        ref={box}
+        className={css.plot}
+        role="img"
+        aria-label={`${title} over time, up to ${format(most)} per pod`}
+      />
+      <span className={`${css.top} small faint nums`}>{format(top)}</span>
+    </figure>
+  )
+}
