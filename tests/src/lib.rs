@@ -1,1 +1,16 @@
-//! Suites that drive the sealos binary from outside.
+//! What the suites share: a cloud of their own, commands with their output, waiting with a limit.
+//! Every suite starts real clouds and needs root; each cloud is taken down with everything it made.
+
+mod cloud;
+mod command;
+mod host;
+mod http;
+mod images;
+mod suite;
+
+pub use cloud::Cloud;
+pub use command::{Outcome, run, run_with_input};
+pub use host::{Traces, traces};
+pub use http::{Answer, get};
+pub use images::busybox_context;
+pub use suite::{Suite, free_port, until};
