@@ -5,6 +5,9 @@
 
 mod bootstrap;
 mod sources;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod real;
 
 use oci_spec::image::ImageConfiguration;
 use serde_json::json;
