@@ -1,6 +1,6 @@
 //! From what a caller says to the OCI configuration that the container is made from.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -19,7 +19,6 @@ const CPU_PERIOD_MICROS: u64 = 100_000;
 pub(crate) fn config(record: &Record, rootfs: &Path) -> Result<Value, Error> {
     let spec = &record.spec;
     let hierarchies = cgroup::hierarchies()?;
-    let capabilities = capabilities(spec);
     let mut mounts = defaults::mounts(spec.privileged);
     mounts.extend(cgroup_mounts(&hierarchies, &record.cgroup(), spec.privileged));
     mounts.extend(spec.mounts.iter().map(mount));
@@ -27,7 +26,7 @@ pub(crate) fn config(record: &Record, rootfs: &Path) -> Result<Value, Error> {
     let mut config = json!({
         "ociVersion": "1.0.2",
         "root": { "path": rootfs, "readonly": spec.readonly_rootfs },
-        "process": process(spec, &capabilities, rootfs),
+        "process": process(spec, rootfs),
         "mounts": mounts,
         "linux": {
             "cgroupsPath": record.cgroup(),
@@ -39,16 +38,15 @@ pub(crate) fn config(record: &Record, rootfs: &Path) -> Result<Value, Error> {
             "readonlyPaths": listed(spec, spec.readonly_paths.as_deref(), READONLY_PATHS),
         },
     });
-    if let Some(profile) = seccomp(spec, &capabilities) {
-        config["linux"]["seccomp"] = profile;
-    }
     if let (Some(name), Namespace::Own) = (&spec.hostname, &spec.uts) {
         config["hostname"] = name.as_str().into();
     }
     Ok(config)
 }
 
-fn process(spec: &ContainerSpec, capabilities: &HashSet<String>, rootfs: &Path) -> Value {
+/// The first process. Its capabilities and its filter are not here: the shim gives them up and
+/// installs it with code that commands entering later share.
+fn process(spec: &ContainerSpec, rootfs: &Path) -> Value {
     let env: Vec<String> = environment(spec, rootfs).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut process = json!({
         "terminal": spec.tty,
@@ -58,10 +56,6 @@ fn process(spec: &ContainerSpec, capabilities: &HashSet<String>, rootfs: &Path) 
         "user": {
             "uid": spec.user.uid, "gid": spec.user.gid,
             "additionalGids": spec.user.additional_gids, "umask": spec.user.umask,
-        },
-        "capabilities": {
-            "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
-            "inheritable": [], "ambient": [],
         },
         "rlimits": rlimits(spec),
     });
@@ -90,7 +84,7 @@ fn environment(spec: &ContainerSpec, rootfs: &Path) -> BTreeMap<String, String> 
 }
 
 /// The capabilities asked for that exist and that this process may give.
-fn capabilities(spec: &ContainerSpec) -> HashSet<String> {
+pub(crate) fn capabilities(spec: &ContainerSpec) -> BTreeSet<String> {
     let held = held_capabilities();
     let wanted: Vec<String> = if spec.privileged {
         ALL_CAPABILITIES.iter().map(|name| (*name).to_owned()).collect()
@@ -326,7 +320,8 @@ fn listed<'a>(spec: &ContainerSpec, asked: Option<&'a [String]>, usual: &[&'a st
     }
 }
 
-fn seccomp(spec: &ContainerSpec, capabilities: &HashSet<String>) -> Option<Value> {
+/// The filter of a container with these capabilities, if it is to have one.
+pub(crate) fn seccomp(spec: &ContainerSpec, capabilities: &BTreeSet<String>) -> Option<Value> {
     if spec.privileged {
         return None;
     }

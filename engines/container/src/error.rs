@@ -40,6 +40,8 @@ pub enum Error {
     },
     #[error("the shim of container `{id}` {what}")]
     Shim { id: String, what: String },
+    #[error("seccomp profile: {reason}")]
+    Seccomp { reason: String },
     #[error("user `{user}`: {reason}")]
     User { user: String, reason: String },
 }

@@ -1,6 +1,6 @@
 //! What is on disk about a container: how it was asked for, that it started, how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ pub(crate) const SOCKET: &str = "shim.sock";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const SHIM_LOG: &str = "shim.log";
 pub(crate) const ROOTFS: &str = "rootfs";
+pub(crate) const CONFINEMENT: &str = "confinement.json";
+pub(crate) const FILTER: &str = "seccomp.bpf";
 pub(crate) const OCI_STATE: &str = "oci";
 
 /// Everything the shim needs to know.
@@ -29,6 +31,16 @@ impl Record {
     pub(crate) fn cgroup(&self) -> String {
         format!("{}/{}", self.cgroup_parent, self.spec.id)
     }
+}
+
+/// What every process of a container gives up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Confinement {
+    /// Those it keeps.
+    pub(crate) capabilities: BTreeSet<String>,
+    pub(crate) no_new_privileges: bool,
+    /// Whether there is a system call filter beside.
+    pub(crate) filtered: bool,
 }
 
 /// A container that came to life.

@@ -11,11 +11,13 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use crate::record::{EXIT, Home, Outcome, RECORD, ROOTFS, Record, SHIM_LOG};
+use crate::record::{CONFINEMENT, EXIT, FILTER, Home, Outcome, RECORD, ROOTFS, Record, SHIM_LOG};
+use crate::seccomp::Filters;
 use crate::session::{self, Peer};
+use crate::record::Confinement;
 use crate::wire::{Reply, Request};
 use crate::{ContainerSpec, ContainerState, Error, Exec, ExecSpec, Exit, Started, Stats, Status};
-use crate::{StartFailure, cgroup, files, stats};
+use crate::{StartFailure, bundle, cgroup, files, stats};
 
 /// How long the kernel may take to let go of what a killed container held.
 const RELEASE_LIMIT: Duration = Duration::from_secs(10);
@@ -30,22 +32,24 @@ pub struct Config {
     pub shim: PathBuf,
 }
 
-/// All containers of one state directory. Cheap to clone; holds no state but the configuration.
+/// All containers of one state directory. Cheap to clone; what it knows about them is on disk.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     config: Arc<Config>,
+    filters: Arc<Filters>,
 }
 
 impl Runtime {
     /// Opens a state directory and forgets containers whose start was cut short.
     pub fn new(config: Config) -> Result<Self, Error> {
         private_dir(&config.state_dir)?;
-        let runtime = Self { config: Arc::new(config) };
+        let runtime = Self { config: Arc::new(config), filters: Arc::default() };
         for home in runtime.homes()? {
             if !home.shim_alive() && home.started()?.is_none() {
                 runtime.erase(&home)?;
             }
         }
+        runtime.filters.warm();
         Ok(runtime)
     }
 
@@ -82,7 +86,24 @@ impl Runtime {
         private_dir(&home.path(ROOTFS))?;
         let record = Record { spec: spec.clone(), cgroup_parent: self.config.cgroup_parent.clone() };
         files::write_json(&home.path(RECORD), &record)?;
+        self.confine(&home, spec)?;
         Ok(home)
+    }
+
+    /// Writes down what the container's processes give up.
+    fn confine(&self, home: &Home, spec: &ContainerSpec) -> Result<(), Error> {
+        let capabilities = bundle::capabilities(spec);
+        let profile = bundle::seccomp(spec, &capabilities);
+        let confinement = Confinement {
+            capabilities,
+            no_new_privileges: spec.no_new_privileges,
+            filtered: profile.is_some(),
+        };
+        files::write_json(&home.path(CONFINEMENT), &confinement)?;
+        let Some(profile) = profile else { return Ok(()) };
+        let path = home.path(FILTER);
+        fs::write(&path, &*self.filters.get(&profile)?)
+            .map_err(|source| Error::File { attempt: "write", path, source })
     }
 
     async fn spawn_shim(&self, home: &Home, id: &str) -> Result<Outcome, Error> {

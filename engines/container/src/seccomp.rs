@@ -5,15 +5,24 @@
 //! neither list is newer than this table: it answers `ENOSYS`, so that libraries fall back to what
 //! they used before, instead of taking `EPERM` for a verdict.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
+use oci_spec::runtime::{
+    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSeccompOperator,
+};
 use serde_json::{Value, json};
+
+use crate::Error;
 
 const ALLOW: &str = "SCMP_ACT_ALLOW";
 const ERRNO: &str = "SCMP_ACT_ERRNO";
 
 /// The profile in the OCI form for a container with these capabilities (`CAP_...`).
-pub(crate) fn profile(capabilities: &HashSet<String>) -> Value {
+pub(crate) fn profile(capabilities: &BTreeSet<String>) -> Value {
     let mut syscalls = vec![json!({ "names": words(ALWAYS), "action": ALLOW })];
     let mut refused: Vec<&str> = words(NEVER);
     for (needed, names) in WITH_CAPABILITY {
@@ -70,6 +79,158 @@ fn architectures() -> &'static [&'static str] {
 
 fn words(list: &'static str) -> Vec<&'static str> {
     list.split_ascii_whitespace().collect()
+}
+
+/// Turns a profile in the OCI form into the kernel's own form. This takes milliseconds, so callers
+/// keep the result.
+pub(crate) fn compile(profile: &Value) -> Result<Vec<u8>, Error> {
+    let profile: LinuxSeccomp = serde_json::from_value(profile.clone())
+        .map_err(|error| Error::Seccomp { reason: format!("not in the OCI form: {error}") })?;
+    let library = |error: libseccomp::error::SeccompError| Error::Seccomp { reason: error.to_string() };
+    let default = action(profile.default_action(), profile.default_errno_ret())?;
+    let mut filter = ScmpFilterContext::new(default).map_err(library)?;
+    // A balanced tree instead of a long list; old libraries know only the list.
+    let _list = filter.set_ctl_optimize(2);
+    for arch in profile.architectures().iter().flatten() {
+        filter.add_arch(architecture(*arch)?).map_err(library)?;
+    }
+    for flag in profile.flags().iter().flatten() {
+        match flag {
+            LinuxSeccompFilterFlag::SeccompFilterFlagLog => filter.set_ctl_log(true),
+            LinuxSeccompFilterFlag::SeccompFilterFlagTsync => filter.set_ctl_tsync(true),
+            LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => filter.set_ctl_ssb(true),
+            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => filter.set_ctl_waitkill(true),
+        }
+        .map_err(library)?;
+    }
+    for rule in profile.syscalls().iter().flatten() {
+        let action = action(rule.action(), rule.errno_ret())?;
+        if action == default {
+            continue;
+        }
+        // A call that the library does not know has no number to filter by.
+        for call in rule.names().iter().filter_map(|name| ScmpSyscall::from_name(name).ok()) {
+            add_rule(&mut filter, action, call, rule.args().as_deref().unwrap_or_default()).map_err(library)?;
+        }
+    }
+    export(&filter).map_err(|source| Error::Io { attempt: "export a system call filter", source })
+}
+
+/// Compiled filters by profile. Nearly all containers share a few.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    compiled: Mutex<HashMap<String, Arc<Vec<u8>>>>,
+}
+
+impl Filters {
+    /// More than this many profiles are not kept.
+    const MAX: usize = 64;
+
+    pub(crate) fn get(&self, profile: &Value) -> Result<Arc<Vec<u8>>, Error> {
+        let key = profile.to_string();
+        let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(filter) = lock().get(&key) {
+            return Ok(Arc::clone(filter));
+        }
+        let filter = Arc::new(compile(profile)?);
+        let mut compiled = lock();
+        if compiled.len() >= Self::MAX {
+            compiled.clear();
+        }
+        compiled.insert(key, Arc::clone(&filter));
+        Ok(filter)
+    }
+
+    /// Compiles the usual filter while nobody waits for it.
+    pub(crate) fn warm(self: &Arc<Self>) {
+        let filters = Arc::clone(self);
+        let capabilities = crate::DEFAULT_CAPABILITIES.iter().map(|name| (*name).to_owned()).collect();
+        std::thread::spawn(move || {
+            if let Err(error) = filters.get(&profile(&capabilities)) {
+                tracing::error!(%error, "compile the default system call filter");
+            }
+        });
+    }
+}
+
+/// Conditions on different arguments must all hold; of several on one argument, any.
+fn add_rule(
+    filter: &mut ScmpFilterContext,
+    action: ScmpAction,
+    call: ScmpSyscall,
+    arguments: &[LinuxSeccompArg],
+) -> Result<(), libseccomp::error::SeccompError> {
+    let compares: Vec<ScmpArgCompare> = arguments.iter().map(compare).collect();
+    let indices: HashSet<usize> = arguments.iter().map(LinuxSeccompArg::index).collect();
+    if compares.is_empty() {
+        filter.add_rule(action, call)?;
+    } else if indices.len() == compares.len() {
+        filter.add_rule_conditional(action, call, &compares)?;
+    } else {
+        for one in compares {
+            filter.add_rule_conditional(action, call, &[one])?;
+        }
+    }
+    Ok(())
+}
+
+fn compare(argument: &LinuxSeccompArg) -> ScmpArgCompare {
+    let operator = match argument.op() {
+        LinuxSeccompOperator::ScmpCmpNe => ScmpCompareOp::NotEqual,
+        LinuxSeccompOperator::ScmpCmpLt => ScmpCompareOp::Less,
+        LinuxSeccompOperator::ScmpCmpLe => ScmpCompareOp::LessOrEqual,
+        LinuxSeccompOperator::ScmpCmpEq => ScmpCompareOp::Equal,
+        LinuxSeccompOperator::ScmpCmpGe => ScmpCompareOp::GreaterEqual,
+        LinuxSeccompOperator::ScmpCmpGt => ScmpCompareOp::Greater,
+        LinuxSeccompOperator::ScmpCmpMaskedEq => {
+            // The OCI form has the mask first and the value second; the library the reverse.
+            let value = argument.value_two().unwrap_or(0);
+            let index = u32::try_from(argument.index()).unwrap_or(u32::MAX);
+            return ScmpArgCompare::new(index, ScmpCompareOp::MaskedEqual(argument.value()), value);
+        }
+    };
+    ScmpArgCompare::new(u32::try_from(argument.index()).unwrap_or(u32::MAX), operator, argument.value())
+}
+
+fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction, Error> {
+    let errno = errno.and_then(|errno| i32::try_from(errno).ok()).unwrap_or(libc::EPERM);
+    Ok(match action {
+        LinuxSeccompAction::ScmpActKill | LinuxSeccompAction::ScmpActKillThread => ScmpAction::KillThread,
+        LinuxSeccompAction::ScmpActKillProcess => ScmpAction::KillProcess,
+        LinuxSeccompAction::ScmpActTrap => ScmpAction::Trap,
+        LinuxSeccompAction::ScmpActErrno => ScmpAction::Errno(errno),
+        LinuxSeccompAction::ScmpActAllow => ScmpAction::Allow,
+        LinuxSeccompAction::ScmpActLog => ScmpAction::Log,
+        LinuxSeccompAction::ScmpActTrace | LinuxSeccompAction::ScmpActNotify => {
+            return Err(Error::Seccomp { reason: format!("{action:?} needs a supervisor, and there is none") });
+        }
+    })
+}
+
+fn architecture(arch: Arch) -> Result<ScmpArch, Error> {
+    Ok(match arch {
+        Arch::ScmpArchNative => ScmpArch::Native,
+        Arch::ScmpArchX86 => ScmpArch::X86,
+        Arch::ScmpArchX86_64 => ScmpArch::X8664,
+        Arch::ScmpArchX32 => ScmpArch::X32,
+        Arch::ScmpArchArm => ScmpArch::Arm,
+        Arch::ScmpArchAarch64 => ScmpArch::Aarch64,
+        Arch::ScmpArchPpc64le => ScmpArch::Ppc64Le,
+        Arch::ScmpArchS390x => ScmpArch::S390X,
+        Arch::ScmpArchRiscv64 => ScmpArch::Riscv64,
+        other => return Err(Error::Seccomp { reason: format!("architecture {other:?} is not supported") }),
+    })
+}
+
+/// The library writes to descriptors only.
+fn export(filter: &ScmpFilterContext) -> io::Result<Vec<u8>> {
+    let memory = nix::sys::memfd::memfd_create("seccomp", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
+    let mut file = File::from(memory);
+    filter.export_bpf(&file).map_err(io::Error::other)?;
+    file.rewind()?;
+    let mut program = Vec::new();
+    file.read_to_end(&mut program)?;
+    Ok(program)
 }
 
 const ALWAYS: &str = "
@@ -161,19 +322,19 @@ mod tests {
 
     #[test]
     fn mount_needs_the_capability() {
-        assert!(refused(&profile(&HashSet::new())).contains(&"mount".to_owned()));
-        let admin = HashSet::from(["CAP_SYS_ADMIN".to_owned()]);
+        assert!(refused(&profile(&BTreeSet::new())).contains(&"mount".to_owned()));
+        let admin = BTreeSet::from(["CAP_SYS_ADMIN".to_owned()]);
         assert!(!refused(&profile(&admin)).contains(&"mount".to_owned()));
         assert!(refused(&profile(&admin)).contains(&"reboot".to_owned()));
     }
 
     #[test]
     fn no_call_is_both_allowed_and_refused() {
-        let profile = profile(&HashSet::new());
+        let profile = profile(&BTreeSet::new());
         let refused = refused(&profile);
         for name in words(ALWAYS) {
             assert!(!refused.contains(&name.to_owned()), "{name}");
         }
-        serde_json::from_value::<oci_spec::runtime::LinuxSeccomp>(profile).expect("an OCI profile");
+        assert!(!compile(&profile).expect("a filter").is_empty());
     }
 }

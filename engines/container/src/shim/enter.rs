@@ -22,6 +22,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, setgroups, setresgid, setresuid, setsid};
 use oci_spec::runtime::Spec;
 
+use super::confine::Confinement;
 use super::launch::Failure;
 use super::program;
 use crate::record::{Home, Record};
@@ -73,6 +74,7 @@ fn keep(visit: Visit<'_>) -> Result<(), Failure> {
     // SAFETY: makes this process, which holds host descriptors, invisible to the container's ptrace.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
     let spec = Spec::load(home.path("config.json")).map_err(|error| other("read the container's configuration", error))?;
+    let confinement = Confinement::load(home).map_err(|error| other("read the container's confinement", error))?;
     let groups = cgroup::join_files(&record.cgroup()).map_err(|error| other("find the control groups", error))?;
     join_namespaces(init)?;
     let terminal = if command.tty { Some(Terminal::open(&command, &spec)?) } else { None };
@@ -81,7 +83,7 @@ fn keep(visit: Visit<'_>) -> Result<(), Failure> {
     let child = match unsafe { fork() }.map_err(|errno| other("fork", errno))? {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
-            let reason = become_command(&spec, &command, groups, streams, terminal);
+            let reason = become_command(&spec, &confinement, &command, groups, streams, terminal);
             let mut report = File::from(report);
             // The keeper reads this; if it is gone nobody can be told.
             let _gone = report.write_all(reason.as_bytes());
@@ -180,13 +182,13 @@ fn identity(command: &ExecSpec, spec: &Spec) -> (u32, u32, Vec<u32>) {
 /// Turns this process into the command; returns only with the reason why it could not.
 fn become_command(
     spec: &Spec,
+    confinement: &Confinement,
     command: &ExecSpec,
     groups: Vec<File>,
     streams: Vec<OwnedFd>,
     terminal: Option<Terminal>,
 ) -> String {
-    let prepared = prepare(spec, command, groups, streams, terminal);
-    match prepared {
+    match prepare(spec, confinement, command, groups, streams, terminal) {
         Ok((executable, env)) => program::run(&executable, &command.args, &env),
         Err(reason) => reason,
     }
@@ -194,6 +196,7 @@ fn become_command(
 
 fn prepare(
     spec: &Spec,
+    confinement: &Confinement,
     command: &ExecSpec,
     groups: Vec<File>,
     streams: Vec<OwnedFd>,
@@ -218,8 +221,10 @@ fn prepare(
     let env = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cwd = command.cwd.as_deref().unwrap_or_else(|| Path::new(process.cwd()));
     std::env::set_current_dir(cwd).map_err(|error| format!("enter directory `{}`: {error}", cwd.display()))?;
-    confine(spec, command)?;
-    Ok((program::find(&command.args, &path)?, env))
+    become_user(spec, command)?;
+    let executable = program::find(&command.args, &path)?;
+    confinement.apply()?;
+    Ok((executable, env))
 }
 
 /// Puts the command's streams at their places.
@@ -260,36 +265,15 @@ fn environment(spec: &Spec, command: &ExecSpec) -> BTreeMap<String, String> {
     env
 }
 
-/// Gives up everything that the container's first process gave up, in the same order: the filter
-/// early when installing it takes a privilege, and as late as possible when it does not.
-fn confine(spec: &Spec, command: &ExecSpec) -> Result<(), String> {
-    let process = spec.process().as_ref().ok_or("the container's configuration names no process")?;
-    let seccomp = spec.linux().as_ref().and_then(|linux| linux.seccomp().clone());
-    let filter = || match &seccomp {
-        Some(profile) => libcontainer::seccomp::initialize_seccomp(profile)
-            .map(drop)
-            .map_err(|error| format!("filter system calls: {}", super::chain(&error))),
-        None => Ok(()),
-    };
-    let no_new_privileges = process.no_new_privileges().unwrap_or(false);
-    if no_new_privileges {
-        // SAFETY: plain prctl that only takes away.
-        unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    } else {
-        filter()?;
-    }
+/// Becomes the user, keeping all capabilities for what comes next: giving them up.
+fn become_user(spec: &Spec, command: &ExecSpec) -> Result<(), String> {
     let (uid, gid, groups) = identity(command, spec);
-    let umask = command.user.as_ref().map_or_else(|| process.user().umask(), |user| user.umask);
-    if let Some(mask) = umask {
+    let own = spec.process().as_ref().and_then(|process| process.user().umask());
+    if let Some(mask) = command.user.as_ref().map_or(own, |user| user.umask) {
         nix::sys::stat::umask(Mode::from_bits_truncate(mask));
     }
     let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
     setgroups(&groups).map_err(|errno| format!("set groups: {errno}"))?;
-    drop_capabilities(process, uid, gid)?;
-    if no_new_privileges { filter() } else { Ok(()) }
-}
-
-fn drop_capabilities(process: &oci_spec::runtime::Process, uid: u32, gid: u32) -> Result<(), String> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let keep = |flag: libc::c_ulong| {
         // SAFETY: a plain prctl: whether changing the user empties the capability sets.
@@ -298,14 +282,9 @@ fn drop_capabilities(process: &oci_spec::runtime::Process, uid: u32, gid: u32) -
     keep(1);
     setresgid(gid, gid, gid).map_err(|errno| format!("take on group {gid}: {errno}"))?;
     setresuid(uid, uid, uid).map_err(|errno| format!("take on user {uid}: {errno}"))?;
-    let syscall = create_syscall();
-    let attempt = |error| format!("give up capabilities: {error}");
-    libcontainer::capabilities::reset_effective(&*syscall).map_err(attempt)?;
     keep(0);
-    match process.capabilities() {
-        Some(wanted) => libcontainer::capabilities::drop_privileges(wanted, &*syscall).map_err(attempt),
-        None => Ok(()),
-    }
+    libcontainer::capabilities::reset_effective(&*create_syscall())
+        .map_err(|error| format!("keep capabilities: {error}"))
 }
 
 /// Waits for the command's end, passing on what the daemon asks for meanwhile.

@@ -22,6 +22,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use oci_spec::runtime::Spec;
 
 use super::chain;
+use super::confine::Confinement;
 use super::program;
 use crate::record::{Home, OCI_STATE, ROOTFS, Record, SOCKET};
 use crate::{ContainerSpec, Error, MountKind, Rootfs, StartFailure, bundle, files, wire};
@@ -85,7 +86,8 @@ fn launch_inside(home: &Home, record: &Record, listener: UnixListener) -> Result
     let stdio = Stdio::open(home, spec).map_err(other)?;
     let (errors, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| (StartFailure::Other, e.to_string()))?;
-    let (mut container, io) = build(home, spec, stdio, report.as_raw_fd())?;
+    let program = Program { report: report.as_raw_fd(), confinement: Confinement::load(home).map_err(other)? };
+    let (mut container, io) = build(home, spec, stdio, program)?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     container.start().map_err(|error| (StartFailure::Other, chain(&error)))?;
     drop(report);
@@ -98,13 +100,13 @@ fn launch_inside(home: &Home, record: &Record, listener: UnixListener) -> Result
     Ok(Launched { pid, started_at: Timestamp::now(), listener, io })
 }
 
-fn build(home: &Home, spec: &ContainerSpec, stdio: Stdio, report: RawFd) -> Result<(Container, Io), Failure> {
+fn build(home: &Home, spec: &ContainerSpec, stdio: Stdio, program: Program) -> Result<(Container, Io), Failure> {
     let other = |reason: String| (StartFailure::Other, reason);
     let mut builder = ContainerBuilder::new(spec.id.clone(), SyscallType::default())
         .with_root_path(home.path(OCI_STATE))
         .and_then(ContainerBuilder::validate_id)
         .map_err(|error| other(chain(&error)))?
-        .with_executor(Program { report });
+        .with_executor(program);
     let Stdio { theirs, ours, console } = stdio;
     match theirs {
         Some([stdin, stdout, stderr]) => {
@@ -143,6 +145,7 @@ fn refused(spec: &ContainerSpec, text: &str) -> Failure {
 #[derive(Clone)]
 struct Program {
     report: RawFd,
+    confinement: Confinement,
 }
 
 impl Executor for Program {
@@ -161,7 +164,8 @@ impl Executor for Program {
         let args = spec.process().as_ref().and_then(|p| p.args().clone()).unwrap_or_default();
         let path = std::env::var("PATH").unwrap_or_default();
         let env: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
-        let reason = match program::find(&args, &path) {
+        let found = program::find(&args, &path);
+        let reason = match found.and_then(|path| self.confinement.apply().map(|()| path)) {
             Ok(executable) => program::run(&executable, &args, &env),
             Err(reason) => reason,
         };

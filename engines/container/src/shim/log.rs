@@ -87,35 +87,46 @@ struct LogFile {
 }
 
 impl LogFile {
-    fn append(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let result = self.make_room(bytes.len() as u64).and_then(|()| match &mut self.open {
-            Some((file, size)) => {
-                file.write_all(bytes)?;
-                *size += bytes.len() as u64;
-                Ok(())
+    /// Appends whole lines, as many to each file as it may hold.
+    fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match self.append_some(bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(_) => {
+                    // A full disk or a removed directory: try afresh with the next lines.
+                    self.open = None;
+                    return;
+                }
             }
-            None => Ok(()),
-        });
-        if result.is_err() {
-            // A full disk or a removed directory: try afresh with the next lines.
-            self.open = None;
         }
     }
 
-    fn make_room(&mut self, more: u64) -> io::Result<()> {
-        if self.open.is_none() {
-            self.open = Some(open(&self.config.path)?);
-        }
-        let full = |size: u64| size > 0 && size + more > self.config.max_bytes;
-        if self.open.as_ref().is_some_and(|(_, size)| full(*size)) {
-            self.open = None;
+    fn append_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (mut file, mut size) = match self.open.take() {
+            Some(open) => open,
+            None => open(&self.config.path)?,
+        };
+        let mut fitting = self.fitting(bytes, size);
+        if fitting.is_empty() {
             rotate(&self.config)?;
-            self.open = Some(open(&self.config.path)?);
+            (file, size) = open(&self.config.path)?;
+            fitting = self.fitting(bytes, size);
         }
-        Ok(())
+        file.write_all(fitting)?;
+        self.open = Some((file, size + fitting.len() as u64));
+        Ok(fitting.len())
+    }
+
+    /// The lines that a file of this size has room for; an empty file has room for one.
+    fn fitting<'a>(&self, bytes: &'a [u8], size: u64) -> &'a [u8] {
+        let room = usize::try_from(self.config.max_bytes.saturating_sub(size)).unwrap_or(usize::MAX);
+        if bytes.len() <= room {
+            return bytes;
+        }
+        let line_end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+        let whole = bytes.get(..room).and_then(line_end);
+        let first = if size == 0 { bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1) } else { None };
+        bytes.get(..whole.or(first).unwrap_or(0)).unwrap_or_default()
     }
 }
 

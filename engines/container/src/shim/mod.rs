@@ -5,6 +5,7 @@
 //! container takes, and polls everything it waits for in one place.
 
 mod client;
+mod confine;
 mod enter;
 mod launch;
 mod log;
