@@ -8,12 +8,18 @@
 mod run;
 
 mod deployments;
+mod endpoints;
+mod gc;
+mod namespaces;
 mod replica_sets;
 mod scheduler;
+mod service_accounts;
+mod volumes;
 
 mod batch;
 mod cache;
 mod cluster;
+mod discovery;
 mod events;
 mod kind;
 mod meta;

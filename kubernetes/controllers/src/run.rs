@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::events::Recorder;
-use crate::{deployments, replica_sets, scheduler};
+use crate::{deployments, endpoints, gc, namespaces, replica_sets, scheduler, service_accounts, volumes};
 
 /// The API as seen by the controllers and by the scheduler, each under its own identity.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) 
     // Every controller sets its handlers up before the watches start, so that none misses an object.
     let (scheduler_events, writer) = Recorder::start(clients.scheduler.clone(), "default-scheduler", shutdown.clone());
     tasks.spawn(writer);
-    let mut controllers = controllers(&cluster, &clients, &shutdown, &config);
+    let mut controllers = controllers(&cluster, &shutdown, config);
     let scheduler = scheduler::start(cluster.clone(), clients.scheduler.clone(), scheduler_events, shutdown.clone());
     controllers.push(Box::pin(scheduler));
     cluster.follow(&mut tasks, &shutdown);
@@ -86,11 +86,16 @@ pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) 
 
 type Controller = futures::future::BoxFuture<'static, ()>;
 
-fn controllers(cluster: &Cluster, clients: &Clients, shutdown: &CancellationToken, config: &Config) -> Vec<Controller> {
-    let (cluster, stop) = (|| cluster.clone(), || shutdown.clone());
-    drop((clients, config));
-    vec![
-        Box::pin(deployments::start(cluster(), stop())),
-        Box::pin(replica_sets::start(cluster(), stop())),
-    ]
+fn controllers(cluster: &Cluster, shutdown: &CancellationToken, config: Config) -> Vec<Controller> {
+    let (all, stop) = (|| cluster.clone(), || shutdown.clone());
+    let mut controllers: Vec<Controller> = vec![
+        Box::pin(deployments::start(all(), stop())),
+        Box::pin(replica_sets::start(all(), stop())),
+        Box::pin(endpoints::start(all(), stop())),
+        Box::pin(namespaces::start(all(), stop())),
+        Box::pin(service_accounts::start(all(), stop(), config.ca_certificate)),
+        Box::pin(gc::start(cluster, stop())),
+    ];
+    controllers.extend(volumes::start(cluster, config.provisioner, config.node_name, shutdown));
+    controllers
 }
