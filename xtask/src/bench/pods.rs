@@ -1,0 +1,101 @@
+//! How fast pods come and go, with the image present.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::cloud::BenchCloud;
+use super::connection::Target;
+use super::report::{Report, percentile};
+
+const IMAGE: &str = "sealos.local/bench/busybox:1";
+const BUSYBOX: &str = "/bin/busybox";
+/// How many single pods are started.
+const PODS: usize = 11;
+
+/// Measures single pods and a Deployment of 50.
+pub async fn measure(cloud: &BenchCloud, target: &Target, report: &mut Report) -> Result<()> {
+    image(cloud)?;
+    let mut times = Vec::new();
+    for i in 0..PODS {
+        times.push(single(target, &format!("single-{i}")).await?);
+    }
+    times.sort_by(f64::total_cmp);
+    let (p50, max) = (percentile(&times, 0.5), percentile(&times, 1.0));
+    report.add("pod from creation to Ready", "", format!("median {p50:.0} ms, longest {max:.0} ms"));
+    let begun = Instant::now();
+    cloud.kubectl(&[
+        "create",
+        "deployment",
+        "many",
+        "--image",
+        IMAGE,
+        "--replicas=50",
+        "--",
+        "sleep",
+        "100000",
+    ])?;
+    cloud.kubectl(&[
+        "wait",
+        "deploy/many",
+        "--for=jsonpath={.status.availableReplicas}=50",
+        "--timeout=300s",
+    ])?;
+    report.add("Deployment of 50 replicas to Available", "", seconds(begun));
+    let begun = Instant::now();
+    cloud.kubectl(&["delete", "deploy/many"])?;
+    cloud.kubectl(&["wait", "pods", "-l", "app=many", "--for=delete", "--timeout=300s"])?;
+    report.add("the same, deleted", "", seconds(begun));
+    Ok(())
+}
+
+fn seconds(begun: Instant) -> String {
+    format!("{:.2} s", begun.elapsed().as_secs_f64())
+}
+
+fn image(cloud: &BenchCloud) -> Result<()> {
+    ensure!(Path::new(BUSYBOX).exists(), "install busybox first: apt-get install busybox-static");
+    let dir = cloud.scratch().join("image");
+    std::fs::create_dir_all(&dir)?;
+    std::fs::copy(BUSYBOX, dir.join("busybox")).context("copy busybox")?;
+    let dockerfile =
+        "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+    std::fs::write(dir.join("Dockerfile"), dockerfile)?;
+    cloud.sealos(&["build", &dir.display().to_string(), "--tag", IMAGE]).map(drop)
+}
+
+/// Milliseconds from the request that creates a pod to the event that says it is Ready.
+async fn single(target: &Target, name: &str) -> Result<f64> {
+    let path = "/api/v1/namespaces/default/pods";
+    let mut watch = target.connect().await?;
+    let watch_path = format!("{path}?watch=1&fieldSelector=metadata.name%3D{name}");
+    let mut events = watch.open(Method::GET, &watch_path, Bytes::new()).await?.into_body();
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "spec": { "terminationGracePeriodSeconds": 0, "containers": [
+            { "name": "main", "image": IMAGE, "command": ["sleep", "100000"] }] },
+    });
+    let mut writer = target.connect().await?;
+    let begun = Instant::now();
+    writer.send(Method::POST, path, pod.to_string().into()).await?;
+    let mut lines = Vec::new();
+    loop {
+        let frame = events.frame().await.context("the watch ended")??;
+        lines.extend_from_slice(frame.data_ref().map_or(&[], |d| d));
+        let took = begun.elapsed();
+        while let Some(end) = lines.iter().position(|b| *b == b'\n') {
+            let event: Value = serde_json::from_slice(&lines.drain(..=end).collect::<Vec<_>>())?;
+            let conditions = event["object"]["status"]["conditions"].as_array();
+            if conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+            {
+                writer.send(Method::DELETE, &format!("{path}/{name}"), Bytes::new()).await?;
+                return Ok(took.as_secs_f64() * 1e3);
+            }
+        }
+    }
+}
