@@ -106,6 +106,12 @@ impl Store {
         self.shared.memory.compact(revision);
     }
 
+    /// The revision of the last change in the bucket of `prefix` since the store was opened (0: none):
+    /// a cheap way to know that something derived from it is still right.
+    pub fn changed(&self, prefix: &str) -> u64 {
+        self.shared.memory.changed(prefix)
+    }
+
     /// The oldest revision a watch under `prefix` can start from.
     pub fn oldest(&self, prefix: &str) -> u64 {
         self.shared.memory.oldest(prefix)

@@ -148,6 +148,11 @@ impl Memory {
         }
     }
 
+    pub(crate) fn changed(&self, prefix: &str) -> u64 {
+        let bucket = bucket_of(prefix).ok().and_then(|name| self.buckets.read().get(name).cloned());
+        bucket.map_or(0, |bucket| bucket.state.read().last)
+    }
+
     pub(crate) fn oldest(&self, prefix: &str) -> u64 {
         let bucket = bucket_of(prefix).ok().and_then(|name| self.buckets.read().get(name).cloned());
         bucket.map_or(self.start, |bucket| bucket.state.read().forgotten)

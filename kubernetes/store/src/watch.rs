@@ -42,6 +42,19 @@ impl Watch {
         }
     }
 
+    /// The changes that are there already; none at all when nothing has happened since the last call.
+    pub fn ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
+        let mut all = Vec::new();
+        loop {
+            let (events, seen) = self.bucket.events(&self.prefix, self.next, BATCH)?;
+            self.next = seen;
+            if events.is_empty() {
+                return Ok(all);
+            }
+            all.extend(events);
+        }
+    }
+
     /// A revision up to which this watch has handed out everything: for bookmarks.
     pub fn progress(&self) -> u64 {
         let visible = self.memory.revision();
