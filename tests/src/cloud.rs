@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{Outcome, run, run_with_input};
+use crate::packages::need;
 use crate::suite::{free_port, until};
 
 /// A cloud that runs; taken down when dropped.
@@ -40,6 +41,9 @@ impl Cloud {
     pub fn new() -> Result<Self> {
         ensure!(nix::unistd::geteuid().is_root(), "these suites start real clouds and must run as root");
         let dir = TempDir::with_prefix("sealos-test-").context("make a data directory")?;
+        for (program, package) in [("kubectl", "kubernetes-client"), ("ip", "iproute2"), ("nft", "nftables"), ("curl", "curl")] {
+            need(program, package)?;
+        }
         let ports = [free_port()?, free_port()?, free_port()?];
         Ok(Self { dir, ports, daemon: std::sync::Mutex::new(None) })
     }

@@ -1,17 +1,16 @@
 //! A small image without any network: a static busybox, from Debian's package.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::command::run;
+use crate::packages::need;
 
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Writes a directory that `sealos build` makes a busybox image of; `extra` ends its Dockerfile.
 pub fn busybox_context(dir: &Path, extra: &str) -> Result<PathBuf> {
-    install()?;
+    need(BUSYBOX, "busybox-static")?;
     let context = dir.join("busybox");
     std::fs::create_dir_all(&context).context("make a directory")?;
     std::fs::copy(BUSYBOX, context.join("busybox")).context("copy busybox")?;
@@ -21,17 +20,4 @@ pub fn busybox_context(dir: &Path, extra: &str) -> Result<PathBuf> {
     );
     std::fs::write(context.join("Dockerfile"), dockerfile).context("write a Dockerfile")?;
     Ok(context)
-}
-
-fn install() -> Result<()> {
-    if Path::new(BUSYBOX).exists() && run(Command::new("dpkg").args(["-s", "busybox-static"]))?.code == 0 {
-        return Ok(());
-    }
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "-y", "-q", "busybox-static"]).env("DEBIAN_FRONTEND", "noninteractive");
-    if run(&mut apt)?.code != 0 {
-        run(Command::new("apt-get").arg("update"))?.ok()?;
-        run(&mut apt)?.ok()?;
-    }
-    Ok(())
 }

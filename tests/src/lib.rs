@@ -6,6 +6,7 @@ mod command;
 mod host;
 mod http;
 mod images;
+mod packages;
 mod suite;
 
 pub use cloud::Cloud;
@@ -13,4 +14,5 @@ pub use command::{Outcome, run, run_with_input};
 pub use host::{Traces, traces};
 pub use http::{Answer, get};
 pub use images::busybox_context;
+pub use packages::need;
 pub use suite::{Suite, free_port, until};
