@@ -27,7 +27,12 @@ pub(crate) struct Call {
 
 impl Call {
     /// The server's own work on an object.
-    pub(crate) fn internal(parts: &Arc<Parts>, resource: &Arc<Resource>, namespace: &str, name: &str) -> Self {
+    pub(crate) fn internal(
+        parts: &Arc<Parts>,
+        resource: &Arc<Resource>,
+        namespace: &str,
+        name: &str,
+    ) -> Self {
         let asked = Attributes {
             group: resource.group.to_string(),
             version: resource.version.to_string(),
@@ -108,7 +113,8 @@ pub(crate) fn as_stored(resource: &Resource, value: &Bytes) -> bool {
 /// Objects are written with `apiVersion` first.
 fn starts_with_version(value: &Bytes, version: &str) -> bool {
     let rest = value.strip_prefix(br#"{"apiVersion":""#.as_slice());
-    rest.and_then(|rest| rest.strip_prefix(version.as_bytes())).is_some_and(|rest| rest.first() == Some(&b'"'))
+    rest.and_then(|rest| rest.strip_prefix(version.as_bytes()))
+        .is_some_and(|rest| rest.first() == Some(&b'"'))
 }
 
 /// The bytes of an object in the version of `resource`.

@@ -36,7 +36,13 @@ pub(crate) fn settle(parts: &Parts, definition: &mut Value) {
     let conditions = match conflict {
         None => vec![
             condition(&old, "NamesAccepted", true, "NoConflicts", "no conflicts found"),
-            condition(&old, "Established", true, "InitialNamesAccepted", "the initial names have been accepted"),
+            condition(
+                &old,
+                "Established",
+                true,
+                "InitialNamesAccepted",
+                "the initial names have been accepted",
+            ),
         ],
         Some(why) => vec![
             condition(&old, "NamesAccepted", false, "NamesConflict", &why),
@@ -92,7 +98,8 @@ fn names_of(definition: &Value) -> Vec<String> {
     let Some(names) = definition.pointer("/spec/names") else { return Vec::new() };
     let single = ["plural", "singular", "kind", "listKind"];
     let single = single.iter().filter_map(|key| names.get(key).and_then(Value::as_str));
-    let short = names.get("shortNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let short =
+        names.get("shortNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     single.chain(short).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -130,7 +137,8 @@ async fn delete_objects(parts: &Arc<Parts>, resource: &Arc<Resource>) -> bool {
 }
 
 async fn release(parts: &Arc<Parts>, name: &str) {
-    let Some(resource) = parts.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions") else {
+    let Some(resource) = parts.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+    else {
         return;
     };
     let call = Call::internal(parts, &resource, "", name);

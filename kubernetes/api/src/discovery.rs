@@ -19,12 +19,20 @@ use crate::status::{Status, What, bytes_response, json_response};
 /// The Kubernetes whose API this is.
 const VERSION: (&str, &str, &str) = ("1", "37", "v1.37.0+sealos");
 
-pub(crate) fn answer(parts: &Parts, identity: &Identity, request: &Request<Body>) -> Result<Response<Body>, Status> {
+pub(crate) fn answer(
+    parts: &Parts,
+    identity: &Identity,
+    request: &Request<Body>,
+) -> Result<Response<Body>, Status> {
     let path = request.uri().path();
     let verb = request.method().as_str().to_lowercase();
     if !parts.rbac.allows_path(identity, &verb, path) {
         let why = format!("User \"{}\" cannot {verb} path \"{path}\"", identity.user);
-        let status = Status::forbidden(&What { group: String::new(), resource: String::new(), kind: String::new() }, "", &why);
+        let status = Status::forbidden(
+            &What { group: String::new(), resource: String::new(), kind: String::new() },
+            "",
+            &why,
+        );
         return Err(Status { message: format!("forbidden: {why}"), ..status });
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -43,7 +51,9 @@ pub(crate) fn answer(parts: &Parts, identity: &Identity, request: &Request<Body>
         ["openapi", rest @ ..] => return schema(parts, rest),
         ["openid", "v1", "jwks"] => parts.authenticator.tokens.key_set(),
         [".well-known", "openid-configuration"] => issuer(parts),
-        [] => json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] }),
+        [] => {
+            json!({ "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] })
+        }
         _ => {
             let (group, version) = match segments.as_slice() {
                 ["api", version] => ("", *version),
@@ -58,7 +68,9 @@ pub(crate) fn answer(parts: &Parts, identity: &Identity, request: &Request<Body>
 
 fn text(body: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -170,7 +182,9 @@ fn resource_list(parts: &Parts, group: &str, version: &str) -> Option<Value> {
     if list.is_empty() {
         return None;
     }
-    Some(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list }))
+    Some(
+        json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list }),
+    )
 }
 
 fn shown(resource: &Resource) -> Vec<Value> {
@@ -215,7 +229,8 @@ fn aggregate(parts: &Parts, core: bool) -> Response<Body> {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|(version, resources)| {
-                    let resources: Vec<Value> = resources.iter().map(|resource| described(resource)).collect();
+                    let resources: Vec<Value> =
+                        resources.iter().map(|resource| described(resource)).collect();
                     json!({ "version": version, "resources": resources, "freshness": "Current" })
                 })
                 .collect();
@@ -238,7 +253,8 @@ fn aggregate(parts: &Parts, core: bool) -> Response<Body> {
 }
 
 fn described(resource: &Resource) -> Value {
-    let kind = |group: &str, version: &str, kind: &str| json!({ "group": group, "version": version, "kind": kind });
+    let kind =
+        |group: &str, version: &str, kind: &str| json!({ "group": group, "version": version, "kind": kind });
     let scope = if resource.namespaced { "Namespaced" } else { "Cluster" };
     let mut value = json!({
         "resource": resource.plural, "scope": scope, "singularResource": resource.singular,

@@ -44,9 +44,7 @@ struct NodeStats {
 }
 
 pub(crate) fn resources() -> Vec<Value> {
-    let one = |name: &str, kind: &str, namespaced: bool| {
-        json!({ "name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": ["get", "list"] })
-    };
+    let one = |name: &str, kind: &str, namespaced: bool| json!({ "name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": ["get", "list"] });
     vec![one("nodes", "NodeMetrics", false), one("pods", "PodMetrics", true)]
 }
 
@@ -150,12 +148,15 @@ fn usage(nanocores: u64, bytes: u64) -> Value {
 }
 
 async fn fetch<T: for<'a> Deserialize<'a>>(parts: &Parts, path: &str) -> Result<T, Status> {
-    let request = Request::get(path).body(Body::empty()).map_err(|error| Status::internal(error.to_string()))?;
+    let request =
+        Request::get(path).body(Body::empty()).map_err(|error| Status::internal(error.to_string()))?;
     let response = node::send(parts, request).await?;
     if response.status() != StatusCode::OK {
         return Err(Status::unavailable("the node gives no measurements now"));
     }
     let bytes = axum::body::to_bytes(response.into_body(), LIMIT).await;
-    let bytes = bytes.map_err(|error| Status::unavailable(format!("read the node's measurements: {error}")))?;
-    serde_json::from_slice(&bytes).map_err(|error| Status::internal(format!("read the node's measurements: {error}")))
+    let bytes =
+        bytes.map_err(|error| Status::unavailable(format!("read the node's measurements: {error}")))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Status::internal(format!("read the node's measurements: {error}")))
 }

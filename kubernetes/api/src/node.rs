@@ -74,8 +74,27 @@ fn with_path(path: &str, old: &Uri) -> Result<Uri, Status> {
     let encoded: String = path
         .bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'!' | b'$'
-            | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => char::from(byte).to_string(),
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'/'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b':'
+            | b'@'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b'=' => char::from(byte).to_string(),
             other => format!("%{other:02X}"),
         })
         .collect();
@@ -83,7 +102,8 @@ fn with_path(path: &str, old: &Uri) -> Result<Uri, Status> {
         Some(query) => format!("{encoded}?{query}"),
         None => encoded,
     };
-    let path: PathAndQuery = whole.parse().map_err(|_| Status::bad_request("the path cannot be forwarded"))?;
+    let path: PathAndQuery =
+        whole.parse().map_err(|_| Status::bad_request("the path cannot be forwarded"))?;
     Ok(Uri::from(path))
 }
 
@@ -181,7 +201,9 @@ fn service_address(call: &Call) -> Result<(IpAddr, u16), Status> {
         }
         let ports = slice.get("ports").and_then(Value::as_array);
         let port = ports.into_iter().flatten().find(|own| text(own, "name") == port_name);
-        let Some(port) = port.and_then(|own| own.get("port")?.as_u64()).and_then(|port| u16::try_from(port).ok()) else {
+        let Some(port) =
+            port.and_then(|own| own.get("port")?.as_u64()).and_then(|port| u16::try_from(port).ok())
+        else {
             continue;
         };
         let endpoints = slice.get("endpoints").and_then(Value::as_array);
@@ -200,7 +222,11 @@ fn service_address(call: &Call) -> Result<(IpAddr, u16), Status> {
 }
 
 /// Sends the request to an address in the cluster, upgrades included.
-async fn to_address(call: &Call, mut request: Request<Body>, to: (IpAddr, u16)) -> Result<Response<Body>, Status> {
+async fn to_address(
+    call: &Call,
+    mut request: Request<Body>,
+    to: (IpAddr, u16),
+) -> Result<Response<Body>, Status> {
     let failed = |error: &dyn std::fmt::Display| {
         Status::unavailable(format!("error trying to reach {}: {error}", call.asked.name))
     };
@@ -222,7 +248,8 @@ async fn to_address(call: &Call, mut request: Request<Body>, to: (IpAddr, u16)) 
         let far = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
             if let (Ok(near), Ok(far)) = (upgrade.await, far.await) {
-                let copied = tokio::io::copy_bidirectional(&mut TokioIo::new(near), &mut TokioIo::new(far)).await;
+                let copied =
+                    tokio::io::copy_bidirectional(&mut TokioIo::new(near), &mut TokioIo::new(far)).await;
                 tracing::debug!(ok = copied.is_ok(), "a proxied connection ended");
             }
         });

@@ -38,7 +38,8 @@ impl Selection {
     }
 
     pub(crate) fn matches(&self, resource: &Resource, object: &Value) -> bool {
-        self.labels.matches(object) && (self.fields.is_empty() || resource.matches_fields(&self.fields, object))
+        self.labels.matches(object)
+            && (self.fields.is_empty() || resource.matches_fields(&self.fields, object))
     }
 }
 

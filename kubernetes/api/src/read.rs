@@ -31,7 +31,8 @@ pub(crate) fn respond(call: &Call, code: StatusCode, stored: &Bytes) -> Result<R
     if form == Form::Json {
         return Ok(bytes_response(code, bytes));
     }
-    let object: Value = serde_json::from_slice(&bytes).map_err(|error| Status::internal(error.to_string()))?;
+    let object: Value =
+        serde_json::from_slice(&bytes).map_err(|error| Status::internal(error.to_string()))?;
     Ok(json_response(code, &shape(call, object, form)))
 }
 
@@ -83,7 +84,8 @@ pub(crate) fn list(call: &Call) -> Result<Response<Body>, Status> {
         Form::Table => {
             let mut table = table::header(&call.resource, found.meta);
             let (include, now) = (Include::parse(&call.query), Timestamp::now());
-            let rows = objects(call, &found.entries)?.map(|object| table::row(&call.resource, object, include, now));
+            let rows =
+                objects(call, &found.entries)?.map(|object| table::row(&call.resource, object, include, now));
             table["rows"] = rows.collect();
             Ok(json_response(StatusCode::OK, &table))
         }
@@ -100,8 +102,10 @@ pub(crate) fn list(call: &Call) -> Result<Response<Body>, Status> {
 }
 
 fn objects(call: &Call, entries: &[Entry]) -> Result<impl Iterator<Item = Value>, Status> {
-    let read: Result<Vec<Value>, Status> =
-        entries.iter().map(|entry| call::read(entry).map(|object| call.resource.from_storage(object))).collect();
+    let read: Result<Vec<Value>, Status> = entries
+        .iter()
+        .map(|entry| call::read(entry).map(|object| call.resource.from_storage(object)))
+        .collect();
     Ok(read?.into_iter())
 }
 
@@ -111,7 +115,9 @@ pub(crate) fn find(call: &Call, selection: &Selection) -> Result<Found, Status> 
     let prefix = keys::prefix(&call.resource, &call.asked.namespace);
     let limit = usize::try_from(call.query.number("limit")?.unwrap_or(0)).unwrap_or(usize::MAX);
     let page = match call.query.text("continue") {
-        Some(text) => Some(Page::decode(text).ok_or_else(|| Status::bad_request("continue key is not valid"))?),
+        Some(text) => {
+            Some(Page::decode(text).ok_or_else(|| Status::bad_request("continue key is not valid"))?)
+        }
         None => None,
     };
     check_revision(call, page.as_ref(), &prefix)?;
@@ -142,7 +148,8 @@ fn exact(call: &Call, selection: &Selection) -> Option<Option<Entry>> {
         return None;
     }
     let entry = call.parts.store.get(&keys::object(&call.resource, &call.asked.namespace, name));
-    let matching = entry.filter(|entry| call::read(entry).is_ok_and(|object| selection.matches(&call.resource, &object)));
+    let matching = entry
+        .filter(|entry| call::read(entry).is_ok_and(|object| selection.matches(&call.resource, &object)));
     Some(matching)
 }
 
@@ -173,7 +180,9 @@ fn check_revision(call: &Call, page: Option<&Page>, prefix: &str) -> Result<(), 
         }
         return Ok(());
     }
-    let Some(wanted) = call.query.number("resourceVersion")?.filter(|wanted| *wanted > 0) else { return Ok(()) };
+    let Some(wanted) = call.query.number("resourceVersion")?.filter(|wanted| *wanted > 0) else {
+        return Ok(());
+    };
     let current = store.revision();
     if wanted > current {
         let message = format!("Too large resource version: {wanted}, current: {current}");
@@ -182,7 +191,9 @@ fn check_revision(call: &Call, page: Option<&Page>, prefix: &str) -> Result<(), 
     }
     let exact = call.query.get("resourceVersionMatch") == Some("Exact");
     if exact && wanted < store.changed(prefix).max(store.oldest(prefix)) {
-        return Err(Status::expired(format!("The resourceVersion for the provided list is too old: {wanted}")));
+        return Err(Status::expired(format!(
+            "The resourceVersion for the provided list is too old: {wanted}"
+        )));
     }
     Ok(())
 }
@@ -190,7 +201,9 @@ fn check_revision(call: &Call, page: Option<&Page>, prefix: &str) -> Result<(), 
 /// What a client is told whose place in history is gone.
 pub(crate) fn expired(error: &Error) -> Status {
     match error {
-        Error::Compacted { from, oldest } => Status::expired(format!("too old resource version: {from} ({oldest})")),
+        Error::Compacted { from, oldest } => {
+            Status::expired(format!("too old resource version: {from} ({oldest})"))
+        }
         other => store_failed(other),
     }
 }
@@ -198,7 +211,9 @@ pub(crate) fn expired(error: &Error) -> Status {
 /// What a client is told when the store does not work.
 pub(crate) fn store_failed(error: &Error) -> Status {
     match error {
-        Error::NoSpace { .. } => Status::new(StatusCode::INSUFFICIENT_STORAGE, "InternalError", error.to_string()),
+        Error::NoSpace { .. } => {
+            Status::new(StatusCode::INSUFFICIENT_STORAGE, "InternalError", error.to_string())
+        }
         Error::Closed => Status::unavailable("the server is shutting down"),
         other => Status::internal(other.to_string()),
     }
@@ -212,12 +227,15 @@ fn join(call: &Call, found: Found) -> Response<Body> {
         call.resource.api_version(),
         found.meta
     );
-    let items: Vec<Bytes> = found.entries.iter().map(|entry| call::shown(&call.resource, &entry.value)).collect();
+    let items: Vec<Bytes> =
+        found.entries.iter().map(|entry| call::shown(&call.resource, &entry.value)).collect();
     let length = head.len() + 2 + items.iter().map(Bytes::len).sum::<usize>() + items.len().saturating_sub(1);
     let body = if length <= PIECE {
         Body::from(pieces(head, items, usize::MAX).concat())
     } else {
-        Body::from_stream(stream::iter(pieces(head, items, PIECE).into_iter().map(Ok::<_, std::convert::Infallible>)))
+        Body::from_stream(stream::iter(
+            pieces(head, items, PIECE).into_iter().map(Ok::<_, std::convert::Infallible>),
+        ))
     };
     let mut response = bytes_response(StatusCode::OK, body);
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());

@@ -74,7 +74,9 @@ impl Registry {
             match serde_json::from_slice::<Value>(&entry.value) {
                 Ok(definition) if established(&definition) => match crd::resources(&definition) {
                     Ok(resources) => found.extend(resources),
-                    Err(errors) => tracing::error!(key = %entry.key, %errors, "a stored definition is invalid"),
+                    Err(errors) => {
+                        tracing::error!(key = %entry.key, %errors, "a stored definition is invalid")
+                    }
                 },
                 Ok(_) => {}
                 Err(error) => tracing::error!(key = %entry.key, %error, "a stored definition cannot be read"),

@@ -186,7 +186,10 @@ mod tests {
         assert_eq!((pod.verb.as_str(), pod.namespace.as_str()), ("get", "default"));
         assert_eq!((pod.name.as_str(), pod.subresource.as_str()), ("web", "log"));
         let all = parse(Method::GET, "/apis/apps/v1/deployments?watch=1");
-        assert_eq!((all.verb.as_str(), all.group.as_str(), all.resource.as_str()), ("watch", "apps", "deployments"));
+        assert_eq!(
+            (all.verb.as_str(), all.group.as_str(), all.resource.as_str()),
+            ("watch", "apps", "deployments")
+        );
     }
 
     #[test]

@@ -143,7 +143,9 @@ async fn dispatch(call: Call, request: Request<Body>) -> Result<Response<Body>, 
     let (head, incoming) = request.into_parts();
     let bytes = body::read(incoming, &head.headers).await?;
     match (call.asked.verb.as_str(), sub.as_str()) {
-        ("delete", "") => write::delete::delete(&call, &DeleteOptions::parse(&call.query, &bytes, &content_type)?).await,
+        ("delete", "") => {
+            write::delete::delete(&call, &DeleteOptions::parse(&call.query, &bytes, &content_type)?).await
+        }
         ("deletecollection", "") => {
             let options = DeleteOptions::parse(&call.query, &bytes, &content_type)?;
             write::delete::delete_collection(&call, &options).await

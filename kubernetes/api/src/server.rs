@@ -161,9 +161,8 @@ impl Server {
 
 /// Every name under which clients reach the server.
 fn certificate_names(config: &Config) -> Vec<String> {
-    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default"]
-        .map(str::to_owned)
-        .into();
+    let mut names: Vec<String> =
+        ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default"].map(str::to_owned).into();
     names.push("kubernetes.default.svc".to_owned());
     names.push(format!("kubernetes.default.svc.{}", config.cluster_domain));
     names.push(config.service_cidr.nth(1).to_string());

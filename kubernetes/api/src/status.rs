@@ -142,7 +142,8 @@ impl Status {
 
     /// An object that breaks its kind's rules.
     pub(crate) fn invalid(what: &What, name: &str, errors: &FieldErrors) -> Self {
-        let kind = if what.group.is_empty() { what.kind.clone() } else { format!("{}.{}", what.kind, what.group) };
+        let kind =
+            if what.group.is_empty() { what.kind.clone() } else { format!("{}.{}", what.kind, what.group) };
         let message = format!("{kind} \"{name}\" is invalid: {errors}");
         let mut status = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(what, name);
         status.details.insert("kind".into(), what.kind.as_str().into());

@@ -34,7 +34,11 @@ pub(crate) async fn update_scale(call: &Call, wanted: Value) -> Result<Response<
     set_scale(call, |_| Ok(wanted.clone())).await
 }
 
-pub(crate) async fn patch_scale(call: &Call, bytes: &Bytes, content_type: &str) -> Result<Response<Body>, Status> {
+pub(crate) async fn patch_scale(
+    call: &Call,
+    bytes: &Bytes,
+    content_type: &str,
+) -> Result<Response<Body>, Status> {
     let document =
         if content_type.ends_with("yaml") { body::object(bytes, content_type)? } else { body::json(bytes)? };
     let bad = |error: patch::PatchError| Status::bad_request(error.to_string());
@@ -46,7 +50,10 @@ pub(crate) async fn patch_scale(call: &Call, bytes: &Bytes, content_type: &str) 
 }
 
 /// Changes the number of replicas to what `change` makes of the scale.
-async fn set_scale(call: &Call, change: impl Fn(&Value) -> Result<Value, Status>) -> Result<Response<Body>, Status> {
+async fn set_scale(
+    call: &Call,
+    change: impl Fn(&Value) -> Result<Value, Status>,
+) -> Result<Response<Body>, Status> {
     let options = WriteOptions::parse(&call.query, &call.headers)?;
     for _ in 0..ATTEMPTS {
         let entry = call.entry()?;
@@ -54,14 +61,15 @@ async fn set_scale(call: &Call, change: impl Fn(&Value) -> Result<Value, Status>
         let current = scale(call, &old)?;
         let wanted = change(&current)?;
         let replicas = wanted.pointer("/spec/replicas").map_or(Some(0), Value::as_i64);
-        let replicas = replicas.filter(|replicas| (0..=i64::from(i32::MAX)).contains(replicas)).ok_or_else(|| {
-            let error = sealos_objects::FieldError::invalid(
-                "spec.replicas",
-                &wanted["spec"]["replicas"],
-                "must be a number greater than or equal to 0",
-            );
-            Status::invalid(&call.what(), &call.asked.name, &sealos_objects::FieldErrors(vec![error]))
-        })?;
+        let replicas =
+            replicas.filter(|replicas| (0..=i64::from(i32::MAX)).contains(replicas)).ok_or_else(|| {
+                let error = sealos_objects::FieldError::invalid(
+                    "spec.replicas",
+                    &wanted["spec"]["replicas"],
+                    "must be a number greater than or equal to 0",
+                );
+                Status::invalid(&call.what(), &call.asked.name, &sealos_objects::FieldErrors(vec![error]))
+            })?;
         let revision = encode::meta(&wanted, "resourceVersion");
         if !revision.is_empty() && revision != entry.revision.to_string() {
             return Err(Status::modified(&call.what(), &call.asked.name));
@@ -69,7 +77,8 @@ async fn set_scale(call: &Call, change: impl Fn(&Value) -> Result<Value, Status>
         let mut new = old.clone();
         call.resource.set_scale(&mut new, replicas);
         encode::metadata_mut(&mut new).and_then(|meta| meta.remove("resourceVersion"));
-        let written = update::replace(call, &entry, &old, new, Part::Main, &options, Tracking::Update).await?;
+        let written =
+            update::replace(call, &entry, &old, new, Part::Main, &options, Tracking::Update).await?;
         if let Some(written) = written {
             return Ok(json_response(StatusCode::OK, &scale(call, &written.object)?));
         }
@@ -130,7 +139,8 @@ fn check_binding(pod: &Call, binding: &Value, object: &Value, node: &str) -> Res
 /// Annotations and labels of a binding become the pod's.
 fn copy_marks(binding: &Value, pod: &mut Value) {
     for key in ["annotations", "labels"] {
-        let Some(own) = binding.get("metadata").and_then(|meta| meta.get(key)).and_then(Value::as_object) else {
+        let Some(own) = binding.get("metadata").and_then(|meta| meta.get(key)).and_then(Value::as_object)
+        else {
             continue;
         };
         let Some(meta) = encode::metadata_mut(pod) else { continue };
@@ -216,7 +226,9 @@ pub(crate) fn token(call: &Call, mut request: Value) -> Result<Response<Body>, S
     let spec = request.get("spec").cloned().unwrap_or_default();
     let life = spec.get("expirationSeconds").and_then(Value::as_i64).unwrap_or(USUAL);
     if life < SHORTEST {
-        return Err(Status::bad_request("spec.expirationSeconds: may not specify a duration less than 10 minutes"));
+        return Err(Status::bad_request(
+            "spec.expirationSeconds: may not specify a duration less than 10 minutes",
+        ));
     }
     let audiences = spec.get("audiences").and_then(Value::as_array);
     let mut audiences: Vec<String> =
@@ -253,14 +265,21 @@ fn bound_pod(call: &Call, spec: &Value) -> Result<Option<(String, String)>, Stat
     };
     let text = |key: &str| reference.get(key).and_then(Value::as_str).unwrap_or("");
     if text("kind") != "Pod" {
-        return Err(Status::bad_request(format!("spec.boundObjectRef: cannot bind a token to a {}", text("kind"))));
+        return Err(Status::bad_request(format!(
+            "spec.boundObjectRef: cannot bind a token to a {}",
+            text("kind")
+        )));
     }
     let pods = call.parts.registry.find("", "v1", "pods").ok_or_else(Status::no_such_path)?;
     let pod = call.about(&pods, &call.asked.namespace, text("name"));
     let object = call::read(&pod.entry()?)?;
     let uid = encode::meta(&object, "uid").to_owned();
     if !text("uid").is_empty() && text("uid") != uid {
-        return Err(Status::conflict(&pod.what(), text("name"), "the UID in the bound object reference is another one"));
+        return Err(Status::conflict(
+            &pod.what(),
+            text("name"),
+            "the UID in the bound object reference is another one",
+        ));
     }
     let account = object.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("");
     if account != call.asked.name {

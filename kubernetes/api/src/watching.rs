@@ -207,7 +207,8 @@ impl Watching {
 
     /// The object in these bytes, if it is one the client wants.
     fn selected(&self, value: &Bytes) -> Result<Option<Value>, Status> {
-        let object: Value = serde_json::from_slice(value).map_err(|error| Status::internal(error.to_string()))?;
+        let object: Value =
+            serde_json::from_slice(value).map_err(|error| Status::internal(error.to_string()))?;
         let object = self.call.resource.from_storage(object);
         Ok(self.selection.matches(&self.call.resource, &object).then_some(object))
     }
@@ -223,7 +224,8 @@ impl Watching {
                 let mut table =
                     if self.columns_sent { table::empty(meta) } else { table::header(resource, meta) };
                 self.columns_sent = true;
-                table["rows"] = Value::Array(vec![table::row(resource, object, self.include, Timestamp::now())]);
+                table["rows"] =
+                    Value::Array(vec![table::row(resource, object, self.include, Timestamp::now())]);
                 value_line(kind, &table)
             }
         }
@@ -236,7 +238,9 @@ impl Watching {
         }
         let resource = &self.call.resource;
         let object = match self.form {
-            Form::Json => json!({ "kind": resource.kind, "apiVersion": resource.api_version(), "metadata": meta }),
+            Form::Json => {
+                json!({ "kind": resource.kind, "apiVersion": resource.api_version(), "metadata": meta })
+            }
             Form::Partial => {
                 json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta })
             }

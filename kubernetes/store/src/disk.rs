@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+};
 
 use crate::entry::Entry;
 use crate::error::Error;
@@ -64,7 +66,8 @@ impl Disk {
         let Some(database) = self.database.as_ref() else {
             return Err(Error::Database { path, reason: "the file is not open".to_owned() });
         };
-        let result = guard(&path, || commit(database, writes, revision).map_err(|error| refused(&path, error)));
+        let result =
+            guard(&path, || commit(database, writes, revision).map_err(|error| refused(&path, error)));
         if result.is_err() {
             self.database = None;
         }
@@ -144,7 +147,8 @@ fn entries(database: &Database, path: &Path) -> Result<Vec<Entry>, Error> {
     for row in table.iter().map_err(|error| refuse(error.into()))? {
         let (key, value) = row.map_err(|error| refuse(error.into()))?;
         let entry = decode(key.value(), value.value());
-        entries.push(entry.ok_or_else(|| corrupt(path, &format!("the value of `{}` is wrong", key.value())))?);
+        entries
+            .push(entry.ok_or_else(|| corrupt(path, &format!("the value of `{}` is wrong", key.value())))?);
     }
     Ok(entries)
 }
@@ -231,9 +235,11 @@ fn marker(path: &Path) -> PathBuf {
 
 fn write_marker(marker: &Path) -> Result<(), Error> {
     let mut file = File::create(marker).map_err(io(marker))?;
-    file.write_all(b"A store has been made here. Without this file a missing database is taken for a new one.\n")
-        .and_then(|()| file.sync_all())
-        .map_err(io(marker))?;
+    file.write_all(
+        b"A store has been made here. Without this file a missing database is taken for a new one.\n",
+    )
+    .and_then(|()| file.sync_all())
+    .map_err(io(marker))?;
     sync_parent(marker)
 }
 

@@ -104,9 +104,10 @@ impl Error {
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::NoSpace { path } => Self::NoSpace { path: path.clone() },
-            Self::Io { path, source } => {
-                Self::Io { path: path.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
-            }
+            Self::Io { path, source } => Self::Io {
+                path: path.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            },
             Self::Database { path, reason } => Self::Database { path: path.clone(), reason: reason.clone() },
             Self::Corrupt { path, marker, reason } => {
                 Self::Corrupt { path: path.clone(), marker: marker.clone(), reason: reason.clone() }

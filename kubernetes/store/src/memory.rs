@@ -161,13 +161,8 @@ impl Memory {
 
 impl Bucket {
     fn new(start: u64) -> Self {
-        let state = State {
-            entries: BTreeMap::new(),
-            events: VecDeque::new(),
-            held: 0,
-            forgotten: start,
-            last: 0,
-        };
+        let state =
+            State { entries: BTreeMap::new(), events: VecDeque::new(), held: 0, forgotten: start, last: 0 };
         Self { state: RwLock::new(state), applied: watch::Sender::new(0) }
     }
 

@@ -105,17 +105,22 @@ impl Impersonation {
         match text("impersonate-user").filter(|user| !user.is_empty()) {
             Some(user) => Ok(Some(Self { user, groups, uid })),
             None if groups.is_empty() && uid.is_none() => Ok(None),
-            None => Err(Status::bad_request("Impersonate-Group and Impersonate-Uid need an Impersonate-User")),
+            None => {
+                Err(Status::bad_request("Impersonate-Group and Impersonate-Uid need an Impersonate-User"))
+            }
         }
     }
 
     /// The identity to act as.
     pub(crate) fn identity(self) -> Identity {
-        let mut identity = match self.user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
-            Some((namespace, name)) if self.groups.is_empty() => Identity::service_account(namespace, name),
-            _ if self.user == "system:anonymous" => Identity::anonymous(),
-            _ => Identity::new(self.user, self.groups),
-        };
+        let mut identity =
+            match self.user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+                Some((namespace, name)) if self.groups.is_empty() => {
+                    Identity::service_account(namespace, name)
+                }
+                _ if self.user == "system:anonymous" => Identity::anonymous(),
+                _ => Identity::new(self.user, self.groups),
+            };
         identity.uid = self.uid;
         identity
     }

@@ -259,8 +259,12 @@ impl Rule {
             return false;
         }
         if !other.paths.is_empty() {
-            return other.paths.iter().all(|path| self.allows_path("*", path) || self.paths.contains(path) || {
-                self.paths.iter().any(|own| own.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix)))
+            return other.paths.iter().all(|path| {
+                self.allows_path("*", path) || self.paths.contains(path) || {
+                    self.paths
+                        .iter()
+                        .any(|own| own.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix)))
+                }
             });
         }
         let names = self.resource_names.is_empty()
@@ -272,7 +276,9 @@ impl Rule {
                 Attributes { resource: resource.into(), subresource: sub.into(), ..Attributes::default() };
             self.resources.contains(wanted) || (wanted != "*" && self.names_resource(&asked))
         };
-        names && all(&self.api_groups, &other.api_groups) && (has(&self.resources, "*") || other.resources.iter().all(resource))
+        names
+            && all(&self.api_groups, &other.api_groups)
+            && (has(&self.resources, "*") || other.resources.iter().all(resource))
     }
 }
 

@@ -57,7 +57,13 @@ fn user_info(identity: &Identity) -> Value {
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn token(call: &Call, spec: &Value) -> Value {
@@ -68,7 +74,11 @@ fn token(call: &Call, spec: &Value) -> Value {
         Err(reason) => json!({ "authenticated": false, "error": format!("invalid bearer token: {reason}") }),
         Ok(claims) => {
             let fits = |audience: &&String| {
-                if wanted.is_empty() { authenticator.is_audience(audience) } else { wanted.contains(audience) }
+                if wanted.is_empty() {
+                    authenticator.is_audience(audience)
+                } else {
+                    wanted.contains(audience)
+                }
             };
             let audiences: Vec<&String> = claims.audiences.iter().filter(fits).collect();
             if audiences.is_empty() {
@@ -83,10 +93,11 @@ fn token(call: &Call, spec: &Value) -> Value {
 fn subject(spec: &Value) -> Identity {
     let text = |key: &str| spec.get(key).and_then(Value::as_str).unwrap_or("");
     let groups = texts(spec.get("groups"));
-    let mut identity = match text("user").strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
-        Some((namespace, name)) => Identity::service_account(namespace, name),
-        None => Identity::new(text("user"), None::<String>),
-    };
+    let mut identity =
+        match text("user").strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+            Some((namespace, name)) => Identity::service_account(namespace, name),
+            None => Identity::new(text("user"), None::<String>),
+        };
     // The question names all groups that count.
     identity.groups.retain(|group| group != AUTHENTICATED || !text("user").is_empty());
     identity.groups.extend(groups);
@@ -134,7 +145,8 @@ fn rules(call: &Call, spec: &Value) -> Value {
             paths.push(json!({ "verbs": rule.verbs, "nonResourceURLs": rule.paths }));
             continue;
         }
-        let mut shown = json!({ "verbs": rule.verbs, "apiGroups": rule.api_groups, "resources": rule.resources });
+        let mut shown =
+            json!({ "verbs": rule.verbs, "apiGroups": rule.api_groups, "resources": rule.resources });
         if !rule.resource_names.is_empty() {
             shown["resourceNames"] = rule.resource_names.into();
         }

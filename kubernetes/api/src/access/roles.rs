@@ -9,15 +9,38 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Objects of a namespace that carry no secrets: group and resources.
 const ORDINARY: &[(&str, &[&str])] = &[
-    ("", &[
-        "configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods",
-        "replicationcontrollers", "replicationcontrollers/scale", "serviceaccounts", "services", "services/status",
-    ]),
-    ("apps", &[
-        "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale",
-        "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets",
-        "statefulsets/scale", "statefulsets/status",
-    ]),
+    (
+        "",
+        &[
+            "configmaps",
+            "endpoints",
+            "persistentvolumeclaims",
+            "persistentvolumeclaims/status",
+            "pods",
+            "replicationcontrollers",
+            "replicationcontrollers/scale",
+            "serviceaccounts",
+            "services",
+            "services/status",
+        ],
+    ),
+    (
+        "apps",
+        &[
+            "controllerrevisions",
+            "daemonsets",
+            "daemonsets/status",
+            "deployments",
+            "deployments/scale",
+            "deployments/status",
+            "replicasets",
+            "replicasets/scale",
+            "replicasets/status",
+            "statefulsets",
+            "statefulsets/scale",
+            "statefulsets/status",
+        ],
+    ),
     ("autoscaling", &["horizontalpodautoscalers", "horizontalpodautoscalers/status"]),
     ("batch", &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
     ("discovery.k8s.io", &["endpointslices"]),
@@ -26,8 +49,16 @@ const ORDINARY: &[(&str, &[&str])] = &[
 ];
 /// Readable by all who may read a namespace.
 const FACTS: &[&str] = &[
-    "bindings", "events", "limitranges", "namespaces", "namespaces/status", "pods/log", "pods/status",
-    "replicationcontrollers/status", "resourcequotas", "resourcequotas/status",
+    "bindings",
+    "events",
+    "limitranges",
+    "namespaces",
+    "namespaces/status",
+    "pods/log",
+    "pods/status",
+    "replicationcontrollers/status",
+    "resourcequotas",
+    "resourcequotas/status",
 ];
 
 pub(crate) fn all() -> Vec<Value> {
@@ -66,14 +97,32 @@ pub(crate) fn all() -> Vec<Value> {
 
 fn everyone() -> Vec<Value> {
     let reviews = vec![
-        rule(&["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &["create"]),
+        rule(
+            &["authorization.k8s.io"],
+            &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+            &["create"],
+        ),
         rule(&["authentication.k8s.io"], &["selfsubjectreviews"], &["create"]),
     ];
     let discovery = [
-        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version",
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
         "/version/",
     ];
-    let keys = ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"];
+    let keys = [
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/",
+        "/openid/v1/jwks",
+        "/openid/v1/jwks/",
+    ];
     let health = ["/healthz", "/livez", "/livez/*", "/readyz", "/readyz/*", "/version", "/version/"];
     vec![
         role("system:basic-user", reviews),
@@ -91,7 +140,8 @@ fn everyone() -> Vec<Value> {
 }
 
 fn view() -> Vec<Value> {
-    let mut rules: Vec<Value> = ORDINARY.iter().map(|(group, resources)| rule(&[group], resources, READ)).collect();
+    let mut rules: Vec<Value> =
+        ORDINARY.iter().map(|(group, resources)| rule(&[group], resources, READ)).collect();
     rules.push(rule(&[""], FACTS, READ));
     rules.push(rule(&["events.k8s.io"], &["events"], READ));
     rules.push(rule(&["metrics.k8s.io"], &["pods"], READ));
@@ -135,14 +185,24 @@ fn components() -> Vec<Value> {
     };
     let node = vec![
         rule(&[""], &["nodes"], ALL),
-        rule(&[""], &["nodes/status", "pods/status", "persistentvolumeclaims/status"], &["get", "patch", "update"]),
+        rule(
+            &[""],
+            &["nodes/status", "pods/status", "persistentvolumeclaims/status"],
+            &["get", "patch", "update"],
+        ),
         rule(&[""], &["pods"], &["create", "delete", "get", "list", "patch", "watch"]),
         rule(&[""], &["pods/eviction", "serviceaccounts/token"], &["create"]),
         rule(
             &[""],
             &[
-                "configmaps", "endpoints", "namespaces", "persistentvolumeclaims", "persistentvolumes", "secrets",
-                "serviceaccounts", "services",
+                "configmaps",
+                "endpoints",
+                "namespaces",
+                "persistentvolumeclaims",
+                "persistentvolumes",
+                "secrets",
+                "serviceaccounts",
+                "services",
             ],
             READ,
         ),
@@ -160,7 +220,11 @@ fn components() -> Vec<Value> {
         rule(&[""], &["pods/binding", "bindings"], &["create"]),
         rule(&[""], &["pods/status"], &["patch", "update"]),
         rule(&[""], &["namespaces", "nodes", "replicationcontrollers", "services"], READ),
-        rule(&[""], &["persistentvolumeclaims", "persistentvolumes"], &["get", "list", "patch", "update", "watch"]),
+        rule(
+            &[""],
+            &["persistentvolumeclaims", "persistentvolumes"],
+            &["get", "list", "patch", "update", "watch"],
+        ),
         rule(&["apps"], &["replicasets", "statefulsets"], READ),
         rule(&["policy"], &["poddisruptionbudgets"], READ),
         rule(&["scheduling.k8s.io"], &["priorityclasses"], READ),

@@ -143,7 +143,10 @@ mod tests {
         let tokens = tokens();
         let token = tokens.sign(&sample()).expect("signed");
         let claims = tokens.verify(&token, 150).expect("valid");
-        assert_eq!((claims.account.as_str(), claims.pod), ("web", Some(("web-0".to_owned(), "2".to_owned()))));
+        assert_eq!(
+            (claims.account.as_str(), claims.pod),
+            ("web", Some(("web-0".to_owned(), "2".to_owned())))
+        );
         assert_eq!(tokens.verify(&token, 200).err(), Some("it has expired"));
     }
 

@@ -36,7 +36,9 @@ fn aggregates(role: &Value) -> bool {
 
 /// The rules of the role a binding names; a role that is not there grants nothing yet, but may later.
 fn granted(call: &Call, binding: &Value) -> Result<Vec<Rule>, Status> {
-    let text = |key: &str| binding.pointer("/roleRef").and_then(|r| r.get(key)).and_then(Value::as_str).unwrap_or("");
+    let text = |key: &str| {
+        binding.pointer("/roleRef").and_then(|r| r.get(key)).and_then(Value::as_str).unwrap_or("")
+    };
     let name = text("name");
     let key = if text("kind") == "ClusterRole" {
         format!("clusterroles.rbac.authorization.k8s.io/{name}")
@@ -58,7 +60,9 @@ fn granted(call: &Call, binding: &Value) -> Result<Vec<Rule>, Status> {
 }
 
 fn may_bind(call: &Call, binding: &Value) -> bool {
-    let text = |key: &str| binding.pointer("/roleRef").and_then(|r| r.get(key)).and_then(Value::as_str).unwrap_or("");
+    let text = |key: &str| {
+        binding.pointer("/roleRef").and_then(|r| r.get(key)).and_then(Value::as_str).unwrap_or("")
+    };
     let asked = Attributes {
         verb: "bind".to_owned(),
         resource: format!("{}s", text("kind").to_lowercase()),

@@ -12,7 +12,8 @@ pub(crate) fn storage_class(call: &Call, claim: &mut Value) -> Result<(), Status
     if chosen || annotated {
         return Ok(());
     }
-    let class = default_of(call, "storageclasses.storage.k8s.io/", "storageclass.kubernetes.io/is-default-class")?;
+    let class =
+        default_of(call, "storageclasses.storage.k8s.io/", "storageclass.kubernetes.io/is-default-class")?;
     if let (Some(class), Some(spec)) = (class, claim.get_mut("spec").and_then(Value::as_object_mut)) {
         spec.insert("storageClassName".into(), class.into());
     }

@@ -31,7 +31,12 @@ pub(crate) struct Admitted {
 
 impl Admitted {
     /// Whether the namespace's quotas have room for the object; holds the room until the write is done.
-    pub(crate) async fn check_quota(&mut self, call: &Call, old: Option<&Value>, new: &Value) -> Result<(), Status> {
+    pub(crate) async fn check_quota(
+        &mut self,
+        call: &Call,
+        old: Option<&Value>,
+        new: &Value,
+    ) -> Result<(), Status> {
         self.quota = quota::check(call, old, new).await?;
         Ok(())
     }

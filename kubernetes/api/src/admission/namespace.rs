@@ -27,7 +27,11 @@ pub(crate) fn check(call: &Call) -> Result<(), Status> {
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
     let cause = format!("namespace {namespace} is being terminated");
     let name = if call.asked.name.is_empty() { "" } else { &call.asked.name };
-    Err(Status::forbidden(&call.what(), name, &why).cause("NamespaceTerminating", &cause, "metadata.namespace"))
+    Err(Status::forbidden(&call.what(), name, &why).cause(
+        "NamespaceTerminating",
+        &cause,
+        "metadata.namespace",
+    ))
 }
 
 /// A namespace goes only when its content is gone; its own finalizer says so.

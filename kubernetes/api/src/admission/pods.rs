@@ -77,14 +77,16 @@ fn priority(call: &Call, pod: &mut Value) -> Result<(), Status> {
     if let Some(given) = spec.get("priority").and_then(Value::as_i64)
         && given != value
     {
-        let why = "the integer value of priority must not be provided in pod spec; priority admission controller \
+        let why =
+            "the integer value of priority must not be provided in pod spec; priority admission controller \
                    computed {} from the given PriorityClass name"
-            .replace("{}", &value.to_string());
+                .replace("{}", &value.to_string());
         let what = What { group: String::new(), resource: "pods".to_owned(), kind: "Pod".to_owned() };
         return Err(Status::forbidden(&what, "", &why));
     }
     spec.insert("priority".into(), value.into());
-    let policy = class.as_ref().and_then(|class| class.get("preemptionPolicy")).filter(|policy| !policy.is_null());
+    let policy =
+        class.as_ref().and_then(|class| class.get("preemptionPolicy")).filter(|policy| !policy.is_null());
     let policy = policy.cloned().unwrap_or_else(|| "PreemptLowerPriority".into());
     spec.entry("preemptionPolicy").or_insert(policy);
     if let Some(class) = class

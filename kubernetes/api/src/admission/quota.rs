@@ -204,7 +204,9 @@ fn pod_amounts(pod: &Value) -> Amounts {
         let sum = containers(pod, "containers")
             .filter_map(|container| quantity(container, section, name))
             .fold(zero(), |sum, amount| sum.plus(&amount));
-        let most = containers(pod, "initContainers").filter_map(|container| quantity(container, section, name)).max();
+        let most = containers(pod, "initContainers")
+            .filter_map(|container| quantity(container, section, name))
+            .max();
         let total = most.map_or_else(|| sum.clone(), |most| most.max(sum.clone()));
         if !total.is_zero() {
             amounts.insert(bound.to_owned(), total);
@@ -218,7 +220,8 @@ fn claim_amounts(claim: &Value) -> Amounts {
         ("persistentvolumeclaims".to_owned(), one()),
         ("count/persistentvolumeclaims".to_owned(), one()),
     ]);
-    let size = claim.pointer("/spec/resources/requests/storage").and_then(|size| Quantity::from_value(size).ok());
+    let size =
+        claim.pointer("/spec/resources/requests/storage").and_then(|size| Quantity::from_value(size).ok());
     if let Some(size) = size {
         if let Some(class) = claim.pointer("/spec/storageClassName").and_then(Value::as_str) {
             amounts.insert(format!("{class}.storageclass.storage.k8s.io/requests.storage"), size.clone());

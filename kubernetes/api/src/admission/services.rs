@@ -66,13 +66,8 @@ impl Drop for Reserved {
 
 impl Allocator {
     pub(crate) fn new(store: Store, cidr: Cidr, ports: RangeInclusive<u16>) -> Self {
-        let state = State {
-            store,
-            watch: None,
-            held: HashMap::new(),
-            used: HashMap::new(),
-            pending: HashSet::new(),
-        };
+        let state =
+            State { store, watch: None, held: HashMap::new(), used: HashMap::new(), pending: HashSet::new() };
         Self { cidr, ports, state: Mutex::new(state) }
     }
 }
@@ -172,7 +167,11 @@ fn protocol(port: &Value) -> Protocol {
 }
 
 /// Gives a Service what its type needs and it does not have.
-pub(crate) fn allocate(call: &Call, old: Option<&Value>, service: &mut Value) -> Result<Option<Reserved>, Status> {
+pub(crate) fn allocate(
+    call: &Call,
+    old: Option<&Value>,
+    service: &mut Value,
+) -> Result<Option<Reserved>, Status> {
     let allocator = &call.parts.allocator;
     let own: Vec<Item> = old.map(items_of).unwrap_or_default();
     let mut reserved = Reserved { allocator: Arc::clone(allocator), items: Vec::new() };
@@ -235,7 +234,10 @@ impl Claim<'_> {
 
     fn this_address(&mut self, wanted: &str) -> Result<Ipv4Addr, String> {
         let outside = || {
-            format!("failed to allocate IP {wanted}: the provided IP is not in the valid range {}", self.allocator.cidr)
+            format!(
+                "failed to allocate IP {wanted}: the provided IP is not in the valid range {}",
+                self.allocator.cidr
+            )
         };
         let address: Ipv4Addr = wanted.parse().map_err(|_| outside())?;
         if !self.own.contains(&Item::Address(address)) && !self.allocator.cidr.usable(address) {
@@ -266,7 +268,8 @@ impl Claim<'_> {
         let kind = text(service, "type").to_owned();
         let wants = kind == "NodePort"
             || (kind == "LoadBalancer"
-                && service.pointer("/spec/allocateLoadBalancerNodePorts").and_then(Value::as_bool) != Some(false));
+                && service.pointer("/spec/allocateLoadBalancerNodePorts").and_then(Value::as_bool)
+                    != Some(false));
         let old_ports: Vec<Value> = old.map(|old| ports(old).to_vec()).unwrap_or_default();
         let Some(list) = service.pointer_mut("/spec/ports").and_then(Value::as_array_mut) else { return };
         for (index, port) in list.iter_mut().enumerate() {
@@ -298,7 +301,11 @@ impl Claim<'_> {
         let item = Item::Port(number, protocol);
         if !self.own.contains(&item) && !self.allocator.ports.contains(&number) {
             let range = &self.allocator.ports;
-            return Err(format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+            return Err(format!(
+                "provided port is not in the valid range. The range of valid ports is {}-{}",
+                range.start(),
+                range.end()
+            ));
         }
         if self.take(item) { Ok(number) } else { Err("provided port is already allocated".to_owned()) }
     }

@@ -93,7 +93,8 @@ async fn connection(
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
-    let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(certificate_identity);
+    let peer =
+        stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(certificate_identity);
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let server = server.clone();
         let mut request = request.map(Body::new);
@@ -114,7 +115,8 @@ async fn connection(
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20))
         .max_header_list_size(64 << 10);
-    let connection = watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
+    let connection =
+        watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
     tokio::select! {
         result = connection => {
             if let Err(error) = result {

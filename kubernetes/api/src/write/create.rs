@@ -135,4 +135,3 @@ fn generate(prefix: &str) -> String {
     let suffix = random.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
     prefix + &String::from_iter(suffix)
 }
-

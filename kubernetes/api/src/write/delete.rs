@@ -23,7 +23,9 @@ pub(crate) async fn delete(call: &Call, options: &DeleteOptions) -> Result<Respo
     let outcome = remove(call, options).await?;
     let what = call.what();
     match outcome {
-        Outcome::Gone(object) if keeps_shape(&call.resource) => read::respond_object(call, StatusCode::OK, object),
+        Outcome::Gone(object) if keeps_shape(&call.resource) => {
+            read::respond_object(call, StatusCode::OK, object)
+        }
         Outcome::Gone(object) => {
             let mut status = json!({
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
@@ -40,10 +42,14 @@ pub(crate) async fn delete(call: &Call, options: &DeleteOptions) -> Result<Respo
 
 /// Kinds whose deletion answers with the object even when it is gone at once.
 fn keeps_shape(resource: &Resource) -> bool {
-    resource.group.is_empty() && matches!(&*resource.kind, "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim")
+    resource.group.is_empty()
+        && matches!(&*resource.kind, "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim")
 }
 
-pub(crate) async fn delete_collection(call: &Call, options: &DeleteOptions) -> Result<Response<Body>, Status> {
+pub(crate) async fn delete_collection(
+    call: &Call,
+    options: &DeleteOptions,
+) -> Result<Response<Body>, Status> {
     let selection = Selection::parse(&call.query, &call.resource)?;
     let found = read::find(call, &selection)?;
     let mut items = Vec::new();
@@ -85,7 +91,12 @@ pub(crate) async fn remove(call: &Call, options: &DeleteOptions) -> Result<Outco
     Err(Status::modified(&call.what(), &call.asked.name))
 }
 
-async fn attempt(call: &Call, options: &DeleteOptions, entry: &Entry, object: Value) -> Result<Outcome, Error> {
+async fn attempt(
+    call: &Call,
+    options: &DeleteOptions,
+    entry: &Entry,
+    object: Value,
+) -> Result<Outcome, Error> {
     let mut marked = object.clone();
     let first = !encode::deleting(&object);
     if first {
@@ -107,7 +118,12 @@ async fn attempt(call: &Call, options: &DeleteOptions, entry: &Entry, object: Va
     Ok(Outcome::Going(written.object))
 }
 
-async fn gone(call: &Call, options: &DeleteOptions, entry: &Entry, mut last: Value) -> Result<Outcome, Error> {
+async fn gone(
+    call: &Call,
+    options: &DeleteOptions,
+    entry: &Entry,
+    mut last: Value,
+) -> Result<Outcome, Error> {
     if options.dry {
         return Ok(Outcome::Gone(last));
     }

@@ -26,7 +26,12 @@ enum Kind {
     Apply,
 }
 
-pub(crate) async fn patch(call: &Call, body: &Bytes, content_type: &str, part: Part) -> Result<Response<Body>, Status> {
+pub(crate) async fn patch(
+    call: &Call,
+    body: &Bytes,
+    content_type: &str,
+    part: Part,
+) -> Result<Response<Body>, Status> {
     let options = WriteOptions::parse(&call.query, &call.headers)?;
     let kind = match content_type {
         "application/json-patch+json" => Kind::Json,
@@ -106,19 +111,30 @@ async fn applied(
         let old = call.resource.from_storage(call::read(&entry)?);
         let new = apply::apply(&call.resource, &old, &config, manager(call, options), options.force)
             .map_err(|error| unapplied(call, error))?;
-        if let Some(written) = update::replace(call, &entry, &old, relax(new, &config), part, options, Tracking::Done).await? {
+        if let Some(written) =
+            update::replace(call, &entry, &old, relax(new, &config), part, options, Tracking::Done).await?
+        {
             return Ok(warn(Written::respond(written, call)?, &warnings));
         }
     }
     Err(Status::modified(&call.what(), &call.asked.name))
 }
 
-async fn apply_new(call: &Call, config: &Value, part: Part, options: &WriteOptions) -> Result<Response<Body>, Status> {
+async fn apply_new(
+    call: &Call,
+    config: &Value,
+    part: Part,
+    options: &WriteOptions,
+) -> Result<Response<Body>, Status> {
     if part != Part::Main {
         return Err(Status::not_found(&call.what(), &call.asked.name));
     }
     if !encode::meta(config, "uid").is_empty() {
-        return Err(Status::conflict(&call.what(), &call.asked.name, "uid mismatch: the object does not exist"));
+        return Err(Status::conflict(
+            &call.what(),
+            &call.asked.name,
+            "uid mismatch: the object does not exist",
+        ));
     }
     let object = apply::apply(&call.resource, &Value::Null, config, manager(call, options), options.force)
         .map_err(|error| unapplied(call, error))?;

@@ -126,7 +126,8 @@ fn check_preconditions(call: &Call, entry: &Entry, old: &Value, new: &mut Value)
         )));
     }
     if !uid.is_empty() && uid != stored_uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {stored_uid}");
+        let why =
+            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {stored_uid}");
         return Err(Status::conflict(&call.what(), name, &why));
     }
     if revision.is_empty() || revision == "0" {
