@@ -2,13 +2,28 @@
 //!
 //! The door has no powers of its own. Every request to the Kubernetes API carries the bearer
 //! token of the person who logged in, so the console can do what that person can do and no more.
-//! It never knows where the API runs, nor which node a pod is on.
+//! It never knows where the API runs, nor on which machine a pod is.
 
-use std::{sync::Arc, time::Duration};
+mod api;
+mod assets;
+mod failure;
+mod guard;
+mod login;
+mod quantity;
+mod samples;
+mod session;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::login::Links;
+use crate::samples::Samples;
+use crate::session::Sessions;
 
 /// How long a login link works.
 pub const LINK_LIFETIME: Duration = Duration::from_secs(600);
@@ -29,38 +44,70 @@ pub struct Config {
     pub token_source: TokenSource,
 }
 
-/// The console of one cloud. Cheap to clone.
-#[derive(Clone)]
-pub struct Console {
-    config: Arc<Config>,
-}
-
 /// Why the console stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The listener gave out.
     #[error("serve the console")]
     Serve(#[source] std::io::Error),
 }
 
+/// The console of one cloud. Cheap to clone.
+#[derive(Clone)]
+pub struct Console {
+    parts: Arc<Parts>,
+}
+
+/// What a request may need.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) links: Links,
+    pub(crate) sessions: Sessions,
+    pub(crate) samples: Samples,
+    /// Ends the streams that would otherwise keep the console from closing.
+    pub(crate) closing: CancellationToken,
+}
+
 impl Console {
+    /// A console that nobody has logged in to yet.
     pub fn new(config: Config) -> Self {
-        Self { config: Arc::new(config) }
+        let parts = Parts {
+            config,
+            links: Links::default(),
+            sessions: Sessions::default(),
+            samples: Samples::default(),
+            closing: CancellationToken::new(),
+        };
+        Self { parts: Arc::new(parts) }
     }
 
-    /// A link that logs one browser in once, within [`LINK_LIFETIME`].
+    /// A link that logs one browser in, once, within [`LINK_LIFETIME`].
     pub fn login_link(&self) -> String {
-        format!("{}/login", self.config.public_url)
+        format!("{}/login?token={}", self.parts.config.public_url, self.parts.links.issue())
     }
 
-    /// Serves the console until `shutdown`.
-    pub async fn serve(
-        &self,
-        listener: TcpListener,
-        shutdown: CancellationToken,
-    ) -> Result<(), Error> {
-        axum::serve(listener, axum::Router::new())
-            .with_graceful_shutdown(async move { shutdown.cancelled().await })
-            .await
-            .map_err(Error::Serve)
+    /// Serves the console, and samples what pods use, until `shutdown`.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
+        let closing = self.parts.closing.clone();
+        let sampling = samples::run(self.parts.clone());
+        let stop = async move {
+            shutdown.cancelled().await;
+            closing.cancel();
+        };
+        let serving = axum::serve(listener, router(self.parts)).with_graceful_shutdown(stop);
+        tokio::select! {
+            done = serving.into_future() => done.map_err(Error::Serve),
+            () = sampling => Ok(()),
+        }
     }
+}
+
+fn router(parts: Arc<Parts>) -> Router {
+    Router::new()
+        .merge(login::routes())
+        .nest("/api/v1", api::routes(parts.clone()))
+        .merge(api::kubernetes::routes(parts.clone()))
+        .fallback(assets::serve)
+        .layer(axum::middleware::from_fn(guard::headers))
+        .with_state(parts)
 }
