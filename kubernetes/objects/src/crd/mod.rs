@@ -60,3 +60,7 @@ pub fn resources(crd: &Value) -> Result<Vec<Arc<Resource>>, FieldErrors> {
 }
 
 pub(crate) fn default(_custom: &Custom, _object: &mut Value) {}
+
+pub(crate) fn validate(_custom: &Custom, _object: &Value, _old: Option<&Value>, _errors: &mut FieldErrors) {}
+pub(crate) fn check_definition(_object: &Value, _errors: &mut FieldErrors) {}
+pub(crate) fn check_definition_change(_object: &Value, _old: &Value, _errors: &mut FieldErrors) {}
