@@ -10,10 +10,12 @@ mod run;
 mod deployments;
 mod endpoints;
 mod gc;
+mod jobs;
 mod namespaces;
 mod replica_sets;
 mod scheduler;
 mod service_accounts;
+mod stateful_sets;
 mod volumes;
 
 mod batch;
@@ -29,5 +31,6 @@ mod patch;
 mod pods;
 mod queue;
 mod resources;
+mod revisions;
 
 pub use run::{Clients, Config, Provisioner, VolumeError, run};

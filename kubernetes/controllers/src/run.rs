@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::events::Recorder;
-use crate::{deployments, endpoints, gc, namespaces, replica_sets, scheduler, service_accounts, volumes};
+use crate::{
+    deployments, endpoints, gc, jobs, namespaces, replica_sets, scheduler, service_accounts, stateful_sets, volumes,
+};
 
 /// The API as seen by the controllers and by the scheduler, each under its own identity.
 #[derive(Clone)]
@@ -91,6 +93,8 @@ fn controllers(cluster: &Cluster, shutdown: &CancellationToken, config: Config) 
     let mut controllers: Vec<Controller> = vec![
         Box::pin(deployments::start(all(), stop())),
         Box::pin(replica_sets::start(all(), stop())),
+        Box::pin(stateful_sets::start(all(), stop())),
+        Box::pin(jobs::start(all(), stop())),
         Box::pin(endpoints::start(all(), stop())),
         Box::pin(namespaces::start(all(), stop())),
         Box::pin(service_accounts::start(all(), stop(), config.ca_certificate)),
