@@ -4,10 +4,10 @@
 //! packages, put together here, from the mirror and with the keys that this machine's apt uses.
 
 mod bootstrap;
-mod sources;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod real;
+mod sources;
 
 use oci_spec::image::ImageConfiguration;
 use serde_json::json;

@@ -1,6 +1,5 @@
 //! One conversation with one registry about one image.
 
-use std::error::Error as _;
 use std::sync::Once;
 use std::time::Duration;
 

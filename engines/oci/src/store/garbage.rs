@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,8 +55,8 @@ impl Images {
         }
         let mut bytes = 0;
         for (path, step) in self.cached_steps()? {
-            let pinned = step.is_some_and(|layer| self.is_pinned(&layer));
-            if !pinned {
+            let layer = step.and_then(|step| step.layer);
+            if !layer.is_some_and(|layer| self.is_pinned(&layer)) {
                 bytes += remove_file(&path)?;
             }
         }
@@ -109,17 +109,17 @@ impl Images {
             let Ok(ids) = config.and_then(|config| diff_ids(&config, &manifest)) else { continue };
             needed.layers.extend(ids.iter().map(|id| layer_name(id).to_owned()));
         }
-        for layer in self.cached_steps()?.into_iter().filter_map(|(_, step)| step) {
+        for layer in self.cached_steps()?.into_iter().filter_map(|(_, step)| step?.layer) {
             needed.blobs.insert(layer.digest.hex().to_owned());
             needed.layers.insert(layer_name(&layer.diff_id).to_owned());
         }
         Ok(needed)
     }
 
-    fn cached_steps(&self) -> Result<Vec<(std::path::PathBuf, CachedStep)>, Error> {
+    fn cached_steps(&self) -> Result<Vec<(PathBuf, Option<CachedStep>)>, Error> {
         let steps = names_in(&self.inner.dir.join("cache"))?.into_iter().map(|path| {
             let step = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            (path, step.unwrap_or_default())
+            (path, step)
         });
         Ok(steps.collect())
     }
@@ -129,7 +129,7 @@ impl Images {
     }
 }
 
-fn names_in(dir: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
+fn names_in(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(dir).map_err(Error::io("read", dir))?;
     entries.map(|entry| entry.map(|e| e.path()).map_err(Error::io("read", dir))).collect()
 }

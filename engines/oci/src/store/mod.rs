@@ -26,7 +26,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-pub(crate) use blobs::{BlobWriter, Pins};
+pub(crate) use blobs::Pins;
 pub(crate) use cache::CachedStep;
 pub use garbage::Freed;
 pub(crate) use image::{
