@@ -14,6 +14,7 @@ use crate::resource::Resource;
 use crate::schema::SchemaRef;
 use managed::{Entry, Operation};
 use set::Set;
+pub(crate) use walk::element;
 
 /// Who writes, and how.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use k8s_openapi::schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::resource::{Behaviour, Resource, Subresource};
 
-pub(super) const FULL: &[&str] =
+pub(crate) const FULL: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 pub(super) const CREATE: &[&str] = &["create"];
 pub(super) const GET: &[&str] = &["get"];

@@ -7,6 +7,7 @@ mod groups;
 use std::sync::{Arc, OnceLock};
 
 use crate::resource::Resource;
+pub(crate) use build::FULL as FULL_VERBS;
 
 /// Every built-in resource, in discovery order.
 pub fn builtin() -> &'static [Arc<Resource>] {

@@ -1,25 +1,45 @@
 //! CustomResourceDefinitions: their own rules, and the resources they define.
 
+mod checks;
+mod columns;
+mod compile;
+mod definition;
+mod formats;
+mod instance;
+mod jsonpath;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::field::FieldErrors;
-use crate::resource::Resource;
+use crate::catalogue::FULL_VERBS;
+use crate::field::{FieldError, FieldErrors};
+use crate::resource::{Behaviour, Resource, Subresource};
 use crate::schema::{Arena, Id, SchemaRef};
+use crate::table::Column;
+use crate::value::{at, flag, list, text};
+pub(crate) use checks::Checks;
+use columns::CustomColumn;
+pub(crate) use definition::{check as check_definition, check_change as check_definition_change};
+pub(crate) use instance::{default, validate};
+use jsonpath::JsonPath;
 
 /// One served version of a custom resource.
 #[derive(Debug)]
 pub(crate) struct Custom {
     arena: Arena,
     root: Id,
+    /// The version's OpenAPI schema as the user wrote it, for OpenAPI documents.
+    document: Value,
+    rules: Option<kube_cel::CompiledSchema>,
+    columns: Vec<CustomColumn>,
     selectable: Vec<String>,
     scale: Option<ScalePaths>,
 }
-
-/// Value validations of a custom field.
-#[derive(Debug, Default)]
-pub(crate) struct Checks {}
 
 /// Where a custom resource keeps its scale, as keys from the object's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,33 +54,109 @@ impl Custom {
         self.arena.at(self.root)
     }
 
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
+    }
+
     /// Fields it can be selected by, such as `spec.color`.
     pub(crate) fn selectable_fields(&self) -> &[String] {
         &self.selectable
     }
 
-    pub(crate) fn columns(&self) -> Vec<crate::Column> {
-        Vec::new()
-    }
-
-    pub(crate) fn cells(&self, object: &Value, now: jiff::Timestamp) -> Vec<Value> {
-        let _ = (object, now);
-        Vec::new()
-    }
-
     pub(crate) fn scale(&self) -> Option<&ScalePaths> {
         self.scale.as_ref()
     }
+
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        columns::columns(&self.columns)
+    }
+
+    pub(crate) fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        columns::cells(&self.columns, object, now)
+    }
 }
 
-/// The resources a valid, established CRD serves: one per served version.
+/// The resources a CRD serves: one per served version, ready to use.
 pub fn resources(crd: &Value) -> Result<Vec<Arc<Resource>>, FieldErrors> {
-    let _ = crd;
-    Ok(Vec::new())
+    let served = list(crd, &["spec", "versions"]).iter().filter(|version| flag(version, &["served"]));
+    served.map(|version| resource(crd, version).map(Arc::new)).collect()
 }
 
-pub(crate) fn default(_custom: &Custom, _object: &mut Value) {}
+fn resource(crd: &Value, version: &Value) -> Result<Resource, FieldErrors> {
+    let custom = custom(version)?;
+    let names = |key: &str| -> String { text(crd, &["spec", "names", key]).to_owned() };
+    let kind = names("kind");
+    let or = |given: String, default: String| if given.is_empty() { default } else { given };
+    let group = text(crd, &["spec", "group"]).to_owned();
+    let strings = |key: &str| -> Vec<Cow<'static, str>> {
+        let all = list(crd, &["spec", "names", key]).iter().filter_map(Value::as_str);
+        all.map(|name| Cow::Owned(name.to_owned())).collect()
+    };
+    let name = text(version, &["name"]).to_owned();
+    Ok(Resource {
+        list_kind: or(names("listKind"), format!("{kind}List")).into(),
+        singular: or(names("singular"), kind.to_lowercase()).into(),
+        plural: names("plural").into(),
+        short_names: strings("shortNames"),
+        categories: strings("categories"),
+        namespaced: text(crd, &["spec", "scope"]) != "Cluster",
+        verbs: FULL_VERBS,
+        subresources: subresources(version, &group, &name, &kind),
+        generation: true,
+        storage: None,
+        group: group.into(),
+        version: name.into(),
+        kind: kind.into(),
+        behaviour: Behaviour::Custom(Arc::new(custom)),
+    })
+}
 
-pub(crate) fn validate(_custom: &Custom, _object: &Value, _old: Option<&Value>, _errors: &mut FieldErrors) {}
-pub(crate) fn check_definition(_object: &Value, _errors: &mut FieldErrors) {}
-pub(crate) fn check_definition_change(_object: &Value, _old: &Value, _errors: &mut FieldErrors) {}
+fn subresources(version: &Value, group: &str, name: &str, kind: &str) -> Vec<Subresource> {
+    const CHANGE: &[&str] = &["get", "patch", "update"];
+    let mut all = Vec::new();
+    if at(version, &["subresources", "status"]).is_some() {
+        let (group, version, kind) =
+            (group.to_owned().into(), name.to_owned().into(), kind.to_owned().into());
+        all.push(Subresource { name: "status", verbs: CHANGE, group, version, kind });
+    }
+    if at(version, &["subresources", "scale"]).is_some() {
+        let (group, version, kind) = ("autoscaling".into(), "v1".into(), "Scale".into());
+        all.push(Subresource { name: "scale", verbs: CHANGE, group, version, kind });
+    }
+    all
+}
+
+fn custom(version: &Value) -> Result<Custom, FieldErrors> {
+    let schema = at(version, &["schema", "openAPIV3Schema"]).cloned().unwrap_or_default();
+    let mut arena = Arena::default();
+    let root = compile::root(&mut arena, &schema)?;
+    let rules = compile::rules(&schema)?;
+    let keys = |path: &str| -> Vec<String> {
+        path.trim_start_matches('.').split('.').map(ToOwned::to_owned).collect()
+    };
+    let scale = at(version, &["subresources", "scale"]).map(|scale| ScalePaths {
+        replicas: keys(text(scale, &["specReplicasPath"])),
+        status: keys(text(scale, &["statusReplicasPath"])),
+        selector: scale.get("labelSelectorPath").and_then(Value::as_str).map(keys),
+    });
+    let selectable = list(version, &["selectableFields"]).iter();
+    let selectable =
+        selectable.map(|field| text(field, &["jsonPath"]).trim_start_matches('.').to_owned()).collect();
+    Ok(Custom { arena, root, rules, columns: printer_columns(version)?, selectable, scale, document: schema })
+}
+
+fn printer_columns(version: &Value) -> Result<Vec<CustomColumn>, FieldErrors> {
+    let given = list(version, &["additionalPrinterColumns"]);
+    if given.is_empty() {
+        return Ok(vec![columns::age()]);
+    }
+    let column = |column: &Value| -> Result<CustomColumn, FieldErrors> {
+        let path = text(column, &["jsonPath"]);
+        let path = JsonPath::parse(path).map_err(|problem| {
+            let error = FieldError::invalid("additionalPrinterColumns.jsonPath", &path.into(), problem);
+            FieldErrors(vec![error])
+        })?;
+        Ok(columns::given(column, path))
+    };
+    given.iter().map(column).collect()
+}

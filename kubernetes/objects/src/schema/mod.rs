@@ -92,10 +92,9 @@ pub(crate) enum Bits {
 pub(crate) struct Rules {
     pub(crate) default: Option<Value>,
     pub(crate) nullable: bool,
+    /// The object (the root itself, or one inside) has apiVersion, kind and metadata of its own.
     pub(crate) embedded: bool,
-    pub(crate) required: Vec<Box<str>>,
-    /// The node of list defaults applied to a missing map key of a list item.
-    pub(crate) checks: Option<Box<crate::crd::Checks>>,
+    pub(crate) checks: crate::crd::Checks,
 }
 
 impl Arena {
@@ -162,13 +161,19 @@ impl<'a> SchemaRef<'a> {
 
     /// The schema of a field or map entry, if it is known.
     pub(crate) fn field(self, name: &str) -> Option<Self> {
-        let Shape::Object { fields, rest, .. } = self.shape() else { return None };
-        if let Ok(found) = fields.binary_search_by(|(key, _)| (**key).cmp(name)) {
-            return fields.get(found).map(|(_, id)| self.to(*id));
+        if name == "metadata" && self.rules().is_some_and(|rules| rules.embedded) {
+            return Some(object_meta());
         }
-        match rest {
-            Rest::Of(id) => Some(self.to(*id)),
-            Rest::Drop | Rest::Keep => None,
+        self.own_field(name)
+    }
+
+    /// The schema of a field as the custom schema itself has it, metadata included.
+    pub(crate) fn own_field(self, name: &str) -> Option<Self> {
+        let Shape::Object { fields, rest, .. } = self.shape() else { return None };
+        match (fields.binary_search_by(|(key, _)| (**key).cmp(name)), rest) {
+            (Ok(found), _) => fields.get(found).map(|(_, id)| self.to(*id)),
+            (Err(_), Rest::Of(id)) => Some(self.to(*id)),
+            (Err(_), Rest::Drop | Rest::Keep) => None,
         }
     }
 

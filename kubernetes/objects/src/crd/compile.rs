@@ -1,0 +1,189 @@
+//! From the schema in a CRD to compiled nodes.
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::checks::{Bound, Branch, Checks};
+use crate::field::{FieldError, FieldErrors};
+use crate::schema::{Arena, Bits, Format, Id, ListKind, Node, Rest, Rules, Shape};
+use crate::value::{flag, list, map, text};
+
+/// The most levels a schema may nest.
+const MAX_DEPTH: usize = 64;
+
+/// Compiles the root schema; its apiVersion, kind and metadata are the server's.
+pub(super) fn root(arena: &mut Arena, schema: &Value) -> Result<Id, FieldErrors> {
+    let id = node(arena, schema, "", 0)?;
+    let mut root = compiled(arena, schema, "", 0)?;
+    if let (Shape::Any, true) = (&root.shape, schema.is_null()) {
+        root.shape = Shape::Object { fields: Vec::new(), rest: Rest::Keep, atomic: false };
+    }
+    root.rules.get_or_insert_default().embedded = true;
+    arena.set(id, root);
+    Ok(id)
+}
+
+/// The CEL rules, compiled once; nothing when the schema has none.
+pub(super) fn rules(schema: &Value) -> Result<Option<kube_cel::CompiledSchema>, FieldErrors> {
+    if !has_rules(schema) {
+        return Ok(None);
+    }
+    let compiled = kube_cel::compile_schema(schema);
+    let mut errors = FieldErrors::default();
+    for problem in compiled.compilation_errors() {
+        let at = "openAPIV3Schema.x-kubernetes-validations";
+        errors.push(FieldError::plain(
+            crate::field::Cause::Invalid,
+            at,
+            format!("compilation failed: {problem}"),
+        ));
+    }
+    errors.into_result().map(|()| Some(compiled))
+}
+
+/// Whether any level of the schema has a CEL rule.
+pub(super) fn has_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => map.contains_key("x-kubernetes-validations") || map.values().any(has_rules),
+        Value::Array(list) => list.iter().any(has_rules),
+        _ => false,
+    }
+}
+
+fn node(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Id, FieldErrors> {
+    if depth > MAX_DEPTH {
+        let error = FieldError::plain(
+            crate::field::Cause::Invalid,
+            path,
+            format!("nests more than {MAX_DEPTH} levels"),
+        );
+        return Err(FieldErrors(vec![error]));
+    }
+    let id = arena.add(Shape::Any);
+    let node = compiled(arena, schema, path, depth)?;
+    arena.set(id, node);
+    Ok(id)
+}
+
+fn compiled(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Node, FieldErrors> {
+    let shape = shape(arena, schema, path, depth)?;
+    let rules = Rules {
+        default: schema.get("default").filter(|default| !default.is_null()).cloned(),
+        nullable: flag(schema, &["nullable"]),
+        embedded: flag(schema, &["x-kubernetes-embedded-resource"]),
+        checks: checks(schema, path)?,
+    };
+    Ok(Node { shape, rules: Some(Box::new(rules)) })
+}
+
+fn shape(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Shape, FieldErrors> {
+    if flag(schema, &["x-kubernetes-int-or-string"]) {
+        return Ok(Shape::IntOrText);
+    }
+    Ok(match text(schema, &["type"]) {
+        "object" => object(arena, schema, path, depth)?,
+        "array" => {
+            let items = schema.get("items").unwrap_or(&Value::Null);
+            let items = node(arena, items, &format!("{path}.items"), depth + 1)?;
+            Shape::List { items, kind: list_kind(schema), merge_key: None, merge: false }
+        }
+        "string" => Shape::Text(Format::Plain),
+        "integer" if text(schema, &["format"]) == "int32" => Shape::Integer(Bits::B32),
+        "integer" => Shape::Integer(Bits::B64),
+        "number" => Shape::Number,
+        "boolean" => Shape::Boolean,
+        _ => Shape::Any,
+    })
+}
+
+fn list_kind(schema: &Value) -> ListKind {
+    match text(schema, &["x-kubernetes-list-type"]) {
+        "set" => ListKind::Set,
+        "map" => {
+            let keys = list(schema, &["x-kubernetes-list-map-keys"]).iter().filter_map(Value::as_str);
+            ListKind::Map(keys.map(Into::into).collect())
+        }
+        _ => ListKind::Atomic,
+    }
+}
+
+fn object(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Shape, FieldErrors> {
+    let mut fields = Vec::new();
+    for (name, property) in map(schema, &["properties"]).into_iter().flatten() {
+        let id = node(arena, property, &format!("{path}.properties[{name}]"), depth + 1)?;
+        fields.push((name.as_str().into(), id));
+    }
+    fields.sort_by(|(a, _): &(Box<str>, Id), (b, _)| a.cmp(b));
+    let rest = match schema.get("additionalProperties") {
+        Some(Value::Bool(true)) => Rest::Keep,
+        Some(entries @ Value::Object(_)) => {
+            Rest::Of(node(arena, entries, &format!("{path}.additionalProperties"), depth + 1)?)
+        }
+        _ if flag(schema, &["x-kubernetes-preserve-unknown-fields"]) => Rest::Keep,
+        _ => Rest::Drop,
+    };
+    Ok(Shape::Object { fields, rest, atomic: text(schema, &["x-kubernetes-map-type"]) == "atomic" })
+}
+
+fn checks(schema: &Value, path: &str) -> Result<Checks, FieldErrors> {
+    let bound = |key: &str, exclusive: &str| {
+        let value = schema.get(key).and_then(Value::as_f64)?;
+        Some(Bound { value, exclusive: flag(schema, &[exclusive]) })
+    };
+    let size = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+    let branches = |key: &str| -> Result<Vec<Branch>, FieldErrors> {
+        list(schema, &[key]).iter().map(|schema| branch(schema, path)).collect()
+    };
+    Ok(Checks {
+        required: list(schema, &["required"]).iter().filter_map(Value::as_str).map(Into::into).collect(),
+        options: list(schema, &["enum"]).to_vec(),
+        minimum: bound("minimum", "exclusiveMinimum"),
+        maximum: bound("maximum", "exclusiveMaximum"),
+        multiple_of: schema.get("multipleOf").and_then(Value::as_f64),
+        min_length: size("minLength"),
+        max_length: size("maxLength"),
+        pattern: pattern(schema, path)?,
+        format: schema.get("format").and_then(Value::as_str).map(Into::into),
+        min_items: size("minItems"),
+        max_items: size("maxItems"),
+        unique: flag(schema, &["uniqueItems"]) || text(schema, &["x-kubernetes-list-type"]) == "set",
+        min_properties: size("minProperties"),
+        max_properties: size("maxProperties"),
+        all_of: branches("allOf")?,
+        any_of: branches("anyOf")?,
+        one_of: branches("oneOf")?,
+        not: match schema.get("not") {
+            Some(schema) => Some(Box::new(branch(schema, path)?)),
+            None => None,
+        },
+    })
+}
+
+fn pattern(schema: &Value, path: &str) -> Result<Option<Regex>, FieldErrors> {
+    let Some(text) = schema.get("pattern").and_then(Value::as_str) else { return Ok(None) };
+    let invalid = |problem: regex::Error| {
+        let detail = format!("must be a valid regular expression, but isn't: {problem}");
+        FieldErrors(vec![FieldError::invalid(format!("{path}.pattern"), &text.into(), detail)])
+    };
+    Regex::new(text).map(Some).map_err(invalid)
+}
+
+fn branch(schema: &Value, path: &str) -> Result<Branch, FieldErrors> {
+    let mut fields = Vec::new();
+    for (name, property) in map(schema, &["properties"]).into_iter().flatten() {
+        fields.push((name.as_str().into(), branch(property, path)?));
+    }
+    let inner = |key: &str| -> Result<Option<Box<Branch>>, FieldErrors> {
+        match schema.get(key).filter(|schema| schema.is_object()) {
+            Some(schema) => Ok(Some(Box::new(branch(schema, path)?))),
+            None => Ok(None),
+        }
+    };
+    Ok(Branch {
+        kind: schema.get("type").and_then(Value::as_str).map(Into::into),
+        checks: checks(schema, path)?,
+        fields,
+        items: inner("items")?,
+        entries: inner("additionalProperties")?,
+    })
+}
