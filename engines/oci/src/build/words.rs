@@ -62,7 +62,7 @@ pub(super) fn expand(
     variables: &BTreeMap<String, String>,
     escape: char,
 ) -> Result<String, String> {
-    Expander { chars: word.chars().peekable(), variables, escape }.run(None, true)
+    Expander { chars: word.chars().peekable(), variables, escape }.run("", true)
 }
 
 /// Replaces variables only: in the text of a heredoc, quotes are just characters.
@@ -71,7 +71,7 @@ pub(super) fn expand_text(
     variables: &BTreeMap<String, String>,
     escape: char,
 ) -> Result<String, String> {
-    Expander { chars: text.chars().peekable(), variables, escape }.run(None, false)
+    Expander { chars: text.chars().peekable(), variables, escape }.run("", false)
 }
 
 struct Expander<'a> {
@@ -81,13 +81,16 @@ struct Expander<'a> {
 }
 
 impl Expander<'_> {
-    /// Up to the character `until`, or the end.
-    fn run(&mut self, until: Option<char>, quotes: bool) -> Result<String, String> {
+    /// Up to one of the characters in `stops`, or the end if there are none.
+    fn run(&mut self, stops: &str, quotes: bool) -> Result<String, String> {
         let mut out = String::new();
         let mut in_double = false;
-        while let Some(c) = self.chars.next() {
+        while let Some(c) = self.chars.peek().copied() {
+            if stops.contains(c) && !in_double {
+                return Ok(out);
+            }
+            self.chars.next();
             match c {
-                c if Some(c) == until && !in_double => return Ok(out),
                 '\'' if quotes && !in_double => loop {
                     match self.chars.next() {
                         Some('\'') => break,
@@ -101,11 +104,18 @@ impl Expander<'_> {
                 c => out.push(c),
             }
         }
-        match until {
-            Some(end) => Err(format!("`${{` has no closing `{end}`")),
-            None if in_double => Err("a quote (\") is opened but never closed".into()),
-            None => Ok(out),
+        match in_double {
+            true => Err("a quote (\") is opened but never closed".into()),
+            false if !stops.is_empty() => Err("`${` has no closing `}`".into()),
+            false => Ok(out),
         }
+    }
+
+    /// The rest of a `${…}`.
+    fn rest(&mut self) -> Result<String, String> {
+        let text = self.run("}", true)?;
+        self.chars.next();
+        Ok(text)
     }
 
     /// Between double quotes only some characters can be escaped; before others the escape stays.
@@ -170,7 +180,7 @@ impl Expander<'_> {
         missing: bool,
         operator: Option<char>,
     ) -> Result<String, String> {
-        let word = self.run(Some('}'), true)?;
+        let word = self.rest()?;
         match operator {
             Some('-') => Ok(if missing { word } else { value.unwrap_or_default() }),
             Some('+') => Ok(if missing { String::new() } else { word }),
@@ -184,7 +194,7 @@ impl Expander<'_> {
     /// `${name#pattern}` and its kin: takes a match off the beginning or the end.
     fn trimmed(&mut self, value: &str, side: char) -> Result<String, String> {
         let longest = self.chars.next_if_eq(&side).is_some();
-        let pattern = to_regex(&self.run(Some('}'), true)?)?.replace("[^/]", ".");
+        let pattern = to_regex(&self.rest()?)?.replace("[^/]", ".");
         let lazy = |regex: String| if longest { regex } else { regex.replace(".*", ".*?") };
         let found = if side == '#' {
             compile(&format!("^(?:{})", lazy(pattern)))?.find(value).map(|m| m.end()..value.len())
@@ -204,10 +214,13 @@ impl Expander<'_> {
     /// `${name/pattern/replacement}`, with `//` for all.
     fn replaced(&mut self, value: &str) -> Result<String, String> {
         let all = self.chars.next_if_eq(&'/').is_some();
-        let rest = self.run(Some('}'), true)?;
-        let (pattern, replacement) = rest.split_once('/').unwrap_or((&rest, ""));
-        let regex = compile(&to_regex(pattern)?.replace("[^/]", "."))?;
-        let replacement = regex::NoExpand(replacement);
+        let pattern = self.run("/}", true)?;
+        let replacement = match self.chars.next_if_eq(&'/') {
+            Some(_) => self.rest()?,
+            None => self.rest().map(|_| String::new())?,
+        };
+        let regex = compile(&to_regex(&pattern)?.replace("[^/]", "."))?;
+        let replacement = regex::NoExpand(&replacement);
         Ok(if all { regex.replace_all(value, replacement) } else { regex.replace(value, replacement) }
             .into_owned())
     }

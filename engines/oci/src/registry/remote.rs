@@ -3,6 +3,8 @@
 use std::sync::Once;
 use std::time::Duration;
 
+use futures::{FutureExt, TryFutureExt};
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
@@ -16,6 +18,8 @@ use crate::store::Descriptor;
 use crate::{Error, Reference};
 
 const CONNECT: Duration = Duration::from_secs(4);
+/// A registry that is there answers the first question at once.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How long a registry may fall silent in the middle of an answer.
 const SILENCE: Duration = Duration::from_secs(30);
 const RETRIES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1500)];
@@ -35,6 +39,8 @@ pub(super) struct Remote {
     reference: Reference,
 }
 
+type Answer<'a, T> = BoxFuture<'a, Result<T, OciDistributionError>>;
+
 /// The bytes of a blob as they arrive.
 pub(super) type BlobStream = BoxStream<'static, std::io::Result<bytes::Bytes>>;
 
@@ -48,11 +54,15 @@ impl Remote {
         let image = oci_reference(reference, &endpoint);
         let client = client(&endpoint)?;
         let remote = Self { client, image, auth, endpoint, reference: reference.clone() };
-        remote
-            .retrying(async || {
-                remote.client.auth(&remote.image, &remote.auth, RegistryOperation::Pull).await.map(|_| ())
-            })
-            .await?;
+        let sign_in = remote.retrying(|| {
+            remote.client.auth(&remote.image, &remote.auth, RegistryOperation::Pull).map_ok(|_| ()).boxed()
+        });
+        let signed_in = tokio::time::timeout(FIRST_ANSWER, sign_in).await;
+        let silent = || Error::Unreachable {
+            registry: remote.endpoint.host.clone(),
+            reason: format!("it accepts connections but gave no answer for {} s", FIRST_ANSWER.as_secs()),
+        };
+        signed_in.unwrap_or_else(|_| Err(silent()))?;
         Ok(remote)
     }
 
@@ -67,7 +77,7 @@ impl Remote {
             None => self.image.clone(),
         };
         let (bytes, _) = self
-            .retrying(async || self.client.pull_manifest_raw(&image, &self.auth, &MANIFESTS).await)
+            .retrying(|| self.client.pull_manifest_raw(&image, &self.auth, &MANIFESTS).boxed())
             .await?;
         if let Some(digest) = digest {
             digest.expect(&Digest::of(&bytes), || format!("the manifest of `{}`", self.reference))?;
@@ -82,12 +92,12 @@ impl Remote {
             size: i64::try_from(descriptor.size).unwrap_or(i64::MAX),
             ..Default::default()
         };
-        let sized = self.retrying(async || self.client.pull_blob_stream(&self.image, &wanted).await).await?;
+        let sized = self.retrying(|| self.client.pull_blob_stream(&self.image, &wanted).boxed()).await?;
         Ok(sized.stream)
     }
 
     /// Asks again when the fault may pass by itself.
-    async fn retrying<T>(&self, ask: impl AsyncFn() -> Result<T, OciDistributionError>) -> Result<T, Error> {
+    async fn retrying<'a, T>(&self, ask: impl Fn() -> Answer<'a, T>) -> Result<T, Error> {
         for pause in RETRIES {
             match ask().await {
                 Err(error) if is_transient(&error) => {
@@ -205,7 +215,7 @@ fn client(endpoint: &Endpoint) -> Result<Client, Error> {
 /// the user hears of it within seconds.
 fn is_transient(error: &OciDistributionError) -> bool {
     match error {
-        OciDistributionError::RequestError(e) => !e.is_connect() && !e.is_builder(),
+        OciDistributionError::RequestError(e) => !e.is_connect() && !e.is_timeout() && !e.is_builder(),
         OciDistributionError::ServerError { code, .. } => *code == 429 || *code >= 500,
         OciDistributionError::RegistryError { envelope, .. } => {
             envelope.errors.iter().any(|e| e.code == OciErrorCode::Toomanyrequests)
