@@ -120,7 +120,8 @@ async fn write_frames(mut io: impl AsyncWrite + Unpin, mut outgoing: mpsc::Recei
     while let Some(frame) = outgoing.recv().await {
         let mut encoded = frame::encode(&frame, &mut headers, &mut buffer);
         // What waits goes out together.
-        while let (Ok(()), true, Ok(next)) = (&encoded, buffer.len() < MAX_DATA, outgoing.try_recv()) {
+        while encoded.is_ok() && buffer.len() < MAX_DATA {
+            let Ok(next) = outgoing.try_recv() else { break };
             encoded = frame::encode(&next, &mut headers, &mut buffer);
         }
         if encoded.is_err() || io.write_all(&buffer.split()).await.is_err() || io.flush().await.is_err() {
@@ -201,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_is_opened_read_and_answered() {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
         let mut connection = Connection::serve(theirs);
         let (mut io, mut packer) = client(ours).await;
         let mut bytes = BytesMut::new();
