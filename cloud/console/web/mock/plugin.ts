@@ -4,8 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Plugin } from 'vite'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { Live, LogMessage } from '../src/api/types'
-import { answer } from './routes'
-import { World } from './world'
+import { answer } from './routes.ts'
+import { World } from './world.ts'
 
 const PREFIX = '/api/v1'
 

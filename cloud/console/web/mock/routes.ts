@@ -1,8 +1,8 @@
 /** The console's API over a `World`. The same paths as the server's, so that tests can use either. */
 
 import type { AppSpec } from '../src/api/types'
-import type { Full } from './seeds'
-import { full, type Answer, type World } from './world'
+import type { Full } from './seeds.ts'
+import { full, type Answer, type World } from './world.ts'
 
 /** A rough rendering; the server's planner gives the exact objects. */
 const yaml = (spec: Full): string => `apiVersion: apps/v1
@@ -45,6 +45,11 @@ const command = (spec: Full): string =>
     `--replicas ${spec.replicas ?? 1}`,
     ...Object.entries(spec.env).map(([name, value]) => `--env ${name}=${String(value)}`),
   ].join(' \\\n  ')
+
+const manifest = (spec: AppSpec): string =>
+  Object.entries(spec)
+    .map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+    .join('\n')
 
 const ok = (body: unknown): Answer => ({ status: 200, body })
 
@@ -92,7 +97,8 @@ export const answer = (world: World, method: string, path: string, body: unknown
   if (part === 'metrics') return ok(world.workspaceMetrics())
   // The client sends a whole spec here.
   const spec = body as AppSpec
-  if (part === 'preview') return ok({ yaml: yaml(full(spec)), command: command(full(spec)) })
+  if (part === 'preview')
+    return ok({ yaml: yaml(full(spec)), manifest: manifest(spec), command: command(full(spec)) })
   if (part !== 'apps') return missing
   if (name === undefined) return method === 'POST' ? world.create(spec) : ok(world.apps())
   if (action !== undefined)

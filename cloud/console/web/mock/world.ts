@@ -16,8 +16,8 @@ import type {
   Series,
   WorkspaceMetrics,
 } from '../src/api/types'
-import { parseBytes, parseCpu } from '../src/lib/units'
-import { seeds, type Full } from './seeds'
+import { parseBytes, parseCpu } from '../src/lib/units.ts'
+import { seeds, type Full } from './seeds.ts'
 
 const START_MS = 2_500
 const SAMPLES = 240
@@ -313,7 +313,10 @@ export class World {
         if (!first) return []
         const sum = (key: 'cpuMillis' | 'memoryBytes') =>
           first.at.map((_, i) =>
-            pods.reduce<number | null>((total, pod) => (pod[key][i] ?? 0) + (total ?? 0), null),
+            pods.reduce<number | null>(
+              (total, pod) => (pod[key][i] === null ? total : (pod[key][i] ?? 0) + (total ?? 0)),
+              null,
+            ),
           )
         return [[app.name, { at: first.at, cpuMillis: sum('cpuMillis'), memoryBytes: sum('memoryBytes') }]]
       }),

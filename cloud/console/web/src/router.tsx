@@ -1,9 +1,9 @@
 /** The addresses of the console. Loaders start what a page reads; pages show it as it comes. */
 
-import { createBrowserRouter, redirect } from 'react-router'
+import { createBrowserRouter, Outlet, redirect } from 'react-router'
 import { ApiError } from './api/client'
 import { appsQuery, capacityQuery, queries, sessionQuery, workspaceMetricsQuery } from './api/queries'
-import { RouteTrouble } from './pages/trouble'
+import { NotFound, RouteTrouble } from './pages/trouble'
 import { Shell } from './shell/shell'
 
 const session = async () => {
@@ -19,11 +19,13 @@ export const router = createBrowserRouter([
   { path: '/logged-out', lazy: async () => ({ Component: (await import('./pages/logged-out')).default }) },
   {
     path: '/',
+    Component: Outlet,
     ErrorBoundary: RouteTrouble,
     HydrateFallback: () => null,
     children: [
       {
         index: true,
+        Component: () => null,
         loader: async () => {
           const { workspaces } = await session()
           return redirect(`/w/${workspaces[0] ?? 'default'}`)
@@ -75,12 +77,12 @@ export const router = createBrowserRouter([
                   },
                 ],
               },
-              { path: '*', lazy: async () => ({ Component: (await import('./pages/trouble')).NotFound }) },
+              { path: '*', Component: NotFound },
             ],
           },
         ],
       },
-      { path: '*', lazy: async () => ({ Component: (await import('./pages/trouble')).NotFound }) },
+      { path: '*', Component: NotFound },
     ],
   },
 ])

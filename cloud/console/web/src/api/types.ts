@@ -133,7 +133,10 @@ export interface Session {
 
 /** What a deploy would create. */
 export interface Preview {
+  /** The objects. */
   yaml: string
+  /** The same as a `sealos.yaml`. */
+  manifest: string
   command: string
 }
 

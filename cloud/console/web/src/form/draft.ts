@@ -12,6 +12,8 @@ export interface PortDraft {
   port: string
   protocol: Protocol
   public: boolean
+  /** Whether the host is the user's own rather than the cloud's. */
+  ownHost: boolean
   host: string
 }
 
@@ -69,6 +71,7 @@ export const newPort = (port = '80', isPublic = true): PortDraft => ({
   port,
   protocol: 'HTTP',
   public: isPublic,
+  ownHost: false,
   host: '',
 })
 export const newEnv = (name = '', value = ''): EnvDraft => ({ key: rowKey(), name, value })
@@ -111,6 +114,7 @@ export const draftOf = (spec: AppSpec): Draft => ({
     port: String(port.port),
     protocol: port.protocol,
     public: port.public,
+    ownHost: port.host !== undefined,
     host: port.host ?? '',
   })),
   cpu: cores(parseCpu(spec.cpu ?? '200m') ?? 200),
@@ -183,7 +187,7 @@ export const toSpec = (draft: Draft): AppSpec => ({
     port: whole(port.port) ?? 0,
     protocol: port.protocol,
     public: port.public,
-    ...(port.public && routed(port) && port.host.trim() ? { host: port.host.trim() } : {}),
+    ...(port.public && routed(port) && port.ownHost && port.host.trim() ? { host: port.host.trim() } : {}),
   })),
   env: Object.fromEntries(
     draft.env.filter(env => env.name.trim() !== '').map(env => [env.name.trim(), env.from ?? env.value]),

@@ -3,7 +3,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useDeferredValue, useState } from 'react'
 import { api } from '../api/client'
-import type { AppSpec } from '../api/types'
+import type { AppSpec, Preview as PreviewText } from '../api/types'
 import { CopyButton, Skeleton } from '../ui/bits'
 import { Segments } from '../ui/field'
 import css from './preview.module.css'
@@ -28,7 +28,7 @@ const Line = ({ text }: { text: string }) => {
 }
 
 export const Preview = ({ workspace, spec }: Props) => {
-  const [view, setView] = useState<'command' | 'yaml'>('yaml')
+  const [view, setView] = useState<keyof PreviewText>('yaml')
   const shown = useDeferredValue(spec)
   const { data, error } = useQuery({
     queryKey: ['preview', workspace, shown],
@@ -46,17 +46,22 @@ export const Preview = ({ workspace, spec }: Props) => {
           label="Preview as"
           value={view}
           options={[
-            { value: 'yaml', label: 'YAML' },
+            { value: 'yaml', label: 'Kubernetes' },
+            { value: 'manifest', label: 'sealos.yaml' },
             { value: 'command', label: 'Command' },
           ]}
           onChange={setView}
         />
-        {text && <CopyButton text={text} label={view === 'yaml' ? 'Copy the YAML' : 'Copy the command'} />}
+        {text && <CopyButton text={text} label="Copy" />}
       </header>
       {text ? (
         <pre className={css.code} data-stale={spec === undefined || undefined} tabIndex={0}>
-          {view === 'yaml'
-            ? text.split('\n').map((line, i) => <div key={i}>{line ? <Line text={line} /> : ' '}</div>)
+          {view !== 'command'
+            ? text.split('\n').map((line, i) => (
+                // Lines have no identity but their place.
+                // oxlint-disable-next-line react/no-array-index-key
+                <div key={i}>{line ? <Line text={line} /> : ' '}</div>
+              ))
             : text}
         </pre>
       ) : error ? (

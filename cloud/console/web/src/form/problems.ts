@@ -54,7 +54,7 @@ const portProblems = (draft: Draft, set: (field: string, message: string | undef
     const transport = (p: typeof port) => (p.protocol === 'UDP' ? 'udp' : 'tcp')
     const same = draft.ports.filter(p => p.port === port.port && transport(p) === transport(port))
     if (same.length > 1) set(`ports.${i}.port`, `Port ${port.port} is listed twice`)
-    if (port.public && routed(port) && port.host.trim() && !HOST.test(port.host.trim()))
+    if (port.public && routed(port) && port.ownHost && !HOST.test(port.host.trim()))
       set(`ports.${i}.host`, 'A host name, as in shop.example.com')
   }
 }

@@ -73,7 +73,6 @@ const address = (
   const name = draft.name || 'name'
   if (!port.public) return `Only inside: ${name}.${workspace}.svc:${port.port}`
   if (!routed(port)) return 'A port of the machine, chosen when it is deployed'
-  if (port.host) return port.host
   return first ? `${name}-${workspace}.${domain}` : `A host of its own under ${domain}`
 }
 
@@ -133,8 +132,19 @@ export const NetworkSection = (props: SectionProps & { domain: string; workspace
               checked={port.public}
               onChange={on => change(port.key, { public: on })}
             />
-            <p className="small faint truncate">
-              {address(port, port.key === firstPublic, draft, workspace, domain)}
+            <p className="small faint">
+              {!(port.ownHost && port.public) && (
+                <span>{address(port, port.key === firstPublic, draft, workspace, domain)}</span>
+              )}
+              {port.public && routed(port) && (
+                <button
+                  type="button"
+                  className={css.linkish}
+                  onClick={() => change(port.key, { ownHost: !port.ownHost, host: '' })}
+                >
+                  {port.ownHost ? 'Use the cloud’s address' : 'Use my own host name'}
+                </button>
+              )}
             </p>
           </div>
           <IconButton
@@ -142,14 +152,18 @@ export const NetworkSection = (props: SectionProps & { domain: string; workspace
             icon={<Trash2 />}
             onClick={() => set({ ports: draft.ports.filter(other => other.key !== port.key) })}
           />
-          {port.public && routed(port) && (
+          {port.public && routed(port) && port.ownHost && (
             <div className={css.host}>
-              <Field label="Own host name" error={problem(`ports.${i}.host`)}>
+              <Field
+                label="Own host name"
+                help="Point its DNS record at this machine."
+                error={problem(`ports.${i}.host`)}
+              >
                 {props => (
                   <Input
                     {...props}
                     mono
-                    placeholder={`leave empty for ${address({ ...port, host: '' }, port.key === firstPublic, draft, workspace, domain)}`}
+                    placeholder="shop.example.com"
                     value={port.host}
                     onChange={event => change(port.key, { host: event.target.value })}
                     onBlur={() => touch(`ports.${i}.host`)}

@@ -28,6 +28,8 @@ const EMPTY: View = { chunks: [], pods: [], count: 0, cut: false, state: 'connec
 const inChunks = (lines: Line[]): Line[][] =>
   Array.from({ length: Math.ceil(lines.length / CHUNK) }, (_, i) => lines.slice(i * CHUNK, (i + 1) * CHUNK))
 
+const byTime = (a: Line, b: Line) => (a.at === b.at ? a.id - b.id : a.at < b.at ? -1 : 1)
+
 export class LogStore {
   #view: View = EMPTY
   #waiting: Line[] = []
@@ -87,7 +89,6 @@ export class LogStore {
   #flush(): void {
     const fresh = this.#waiting
     this.#waiting = []
-    const byTime = (a: Line, b: Line) => (a.at === b.at ? a.id - b.id : a.at < b.at ? -1 : 1)
     fresh.sort(byTime)
     const newest = this.#view.chunks.at(-1)?.at(-1)
     const [first] = fresh

@@ -1,20 +1,16 @@
 /** A log socket of the console, as a store that a page can read. */
 
 import { useEffect, useState, useSyncExternalStore } from 'react'
-import { socketUrl } from '../api/client'
 import type { LogMessage } from '../api/types'
 import { LogStore, type View } from './log-store'
 
 const RETRY_MS = 2_000
+const DRAW_MS = 60
 
-/** Follows the log while the page shows it. A new address is a new, empty log. */
-export const useLogs = (path: string, query: Record<string, string>): { view: View; clear: () => void } => {
-  const url = socketUrl(path, query)
-  const [current, setCurrent] = useState<{ url: string; store: LogStore }>()
-  const [store] = useState(() => new LogStore(draw => setTimeout(draw, 60)))
+/** Follows the log while the page shows it. Another address needs another component: give it a key. */
+export const useLogs = (url: string): { view: View; clear: () => void } => {
+  const [store] = useState(() => new LogStore(draw => setTimeout(draw, DRAW_MS)))
   useEffect(() => {
-    const fresh = new LogStore(draw => setTimeout(draw, 60))
-    setCurrent({ url, store: fresh })
     let socket: WebSocket | undefined
     let retry: ReturnType<typeof setTimeout> | undefined
     let closed = false
@@ -22,14 +18,14 @@ export const useLogs = (path: string, query: Record<string, string>): { view: Vi
       socket = new WebSocket(url)
       socket.addEventListener('message', (event: MessageEvent<string>) => {
         // The socket carries nothing but these messages.
-        fresh.receive(JSON.parse(event.data) as LogMessage)
+        if (!closed) store.receive(JSON.parse(event.data) as LogMessage)
       })
       socket.addEventListener('close', () => {
-        if (closed || fresh.view().state === 'ended') return
-        fresh.lost()
+        if (closed || store.view().state === 'ended') return
+        store.lost()
         retry = setTimeout(() => {
           // The server sends the tail again: start over rather than show it twice.
-          fresh.clear()
+          store.clear()
           open()
         }, RETRY_MS)
       })
@@ -39,9 +35,8 @@ export const useLogs = (path: string, query: Record<string, string>): { view: Vi
       closed = true
       clearTimeout(retry)
       socket?.close()
+      store.clear()
     }
-  }, [url])
-  const shown = current?.url === url ? current.store : store
-  const view = useSyncExternalStore(shown.subscribe, shown.view)
-  return { view, clear: () => shown.clear() }
+  }, [url, store])
+  return { view: useSyncExternalStore(store.subscribe, store.view), clear: () => store.clear() }
 }

@@ -85,9 +85,6 @@ export default function DeployPage() {
         event.preventDefault()
         submit()
       }}
-      onKeyDown={event => {
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) submit()
-      }}
     >
       <title>Deploy an app · Sealos</title>
       <header className={css.header}>

@@ -2,6 +2,7 @@
 
 import { Slot, Tooltip } from 'radix-ui'
 import type { ComponentProps, ReactNode } from 'react'
+import { Link } from 'react-router'
 import css from './button.module.css'
 import { Spinner } from './spinner'
 
@@ -56,6 +57,15 @@ export const Hint = ({ text, children }: { text: ReactNode; children: ReactNode 
       </Tooltip.Content>
     </Tooltip.Portal>
   </Tooltip.Root>
+)
+
+/** An icon that leads somewhere. */
+export const IconLink = ({ label, to, icon }: { label: string; to: string; icon: ReactNode }) => (
+  <Hint text={label}>
+    <Link to={to} aria-label={label} className={classes('quiet', 's', true)}>
+      {icon}
+    </Link>
+  </Hint>
 )
 
 /** An icon that acts; its label is read aloud and shown on hover. */

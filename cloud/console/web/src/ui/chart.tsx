@@ -3,7 +3,6 @@
 import { useEffect, useRef, useState } from 'react'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { useDark } from '../shell/theme'
 import css from './chart.module.css'
 
 interface Props {
@@ -16,6 +15,8 @@ interface Props {
   /** How many seconds the width stands for. */
   span: number
   format: (value: number) => string
+  /** For the axis, where the unit is clear. Must stay the same function. */
+  short: (value: number) => string
 }
 
 const HEIGHT = 168
@@ -30,7 +31,19 @@ const resolve = (name: string): string => {
   return color
 }
 
-const options = (width: number, tone: Props['tone'], pods: string[], limit: boolean): UPlot.Options => {
+/** Steps of an axis of bytes: powers of two, so that the labels are whole. */
+const BINARY = Array.from({ length: 40 }, (_, i) => 2 ** (i + 4))
+
+interface Look {
+  width: number
+  tone: Props['tone']
+  pods: string[]
+  limit: boolean
+  format: (value: number) => string
+}
+
+const options = ({ width, tone, pods, limit, format }: Look): UPlot.Options => {
+  const binary = tone === 'second'
   const [stroke, line, faint] = [resolve(tone), resolve('line'), resolve('ink-3')]
   const font = "11px 'Instrument Sans', sans-serif"
   const axis = { stroke: faint, font, grid: { stroke: line, width: 1 }, ticks: { show: false } }
@@ -52,7 +65,14 @@ const options = (width: number, tone: Props['tone'], pods: string[], limit: bool
           [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
         ],
       },
-      { ...axis, size: 0, space: 38 },
+      {
+        ...axis,
+        size: 58,
+        space: 34,
+        gap: 4,
+        values: (_, splits) => splits.map(format),
+        ...(binary ? { incrs: BINARY } : {}),
+      },
     ],
     series: [
       {},
@@ -74,22 +94,27 @@ const options = (width: number, tone: Props['tone'], pods: string[], limit: bool
 const last = (values: (number | null)[], i: number | null): number | null =>
   i === null ? (values.findLast(value => value !== null) ?? null) : (values[i] ?? null)
 
-export default function Chart({ title, tone, at, lines, limit, span, format }: Props) {
+export default function Chart({ title, tone, at, lines, limit, span, format, short }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<UPlot>(null)
   const [hovered, setHovered] = useState<number | null>(null)
-  const dark = useDark()
   const pods = lines.map(({ pod }) => pod).join(' ')
   const most = Math.max(0, ...lines.flatMap(({ values }) => values.filter(value => value !== null)))
   const near = limit !== undefined && most > limit * 0.6
-  const top = Math.max(most * 1.2, near ? limit * 1.08 : 0, 1)
+  const top = Math.max(most * 1.2, near ? limit * 1.08 : 0, tone === 'second' ? 2 ** 20 : 5)
 
   useEffect(() => {
     const host = box.current
     if (!host) return undefined
     const made = new UPlot(
       {
-        ...options(host.clientWidth, tone, pods ? pods.split(' ') : [], near),
+        ...options({
+          width: host.clientWidth,
+          tone,
+          pods: pods ? pods.split(' ') : [],
+          limit: near,
+          format: short,
+        }),
         hooks: { setCursor: [u => setHovered(u.cursor.idx ?? null)] },
       },
       undefined,
@@ -102,8 +127,9 @@ export default function Chart({ title, tone, at, lines, limit, span, format }: P
       observer.disconnect()
       made.destroy()
     }
-  }, [tone, pods, near, dark])
+  }, [tone, pods, near, short])
 
+  // After every render: a plot that was made anew has no data yet.
   useEffect(() => {
     const end = at.at(-1) ?? 0
     plot.current?.batch(() => {
@@ -114,7 +140,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format }: P
       plot.current?.setScale('x', { min: end - span, max: end })
       plot.current?.setScale('y', { min: 0, max: top })
     })
-  }, [at, lines, limit, near, span, top, pods, dark])
+  })
 
   const values = lines.map(({ values }) => last(values, hovered)).filter(value => value !== null)
   const total = values.length > 0 ? values.reduce((sum, value) => sum + value, 0) : undefined
@@ -139,7 +165,6 @@ export default function Chart({ title, tone, at, lines, limit, span, format }: P
         role="img"
         aria-label={`${title} over time, up to ${format(most)} per pod`}
       />
-      <span className={`${css.top} small faint nums`}>{format(top)}</span>
     </figure>
   )
 }

@@ -4,8 +4,10 @@ import { ArrowDown, Clock, Download, Eraser, Search, WrapText, X } from 'lucide-
 import { memo, useLayoutEffect, useRef, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { plain, spans } from '../../lib/ansi'
+import type { App } from '../../api/types'
 import type { Line, View } from '../../lib/log-store'
 import { plural } from '../../lib/units'
+import { socketUrl } from '../../api/client'
 import { useLogs } from '../../lib/use-logs'
 import { useKeys } from '../../shell/keys'
 import { Button, IconButton } from '../../ui/button'
@@ -18,13 +20,29 @@ const TAIL = '1000'
 
 export default function LogsTab() {
   const app = useApp()
-  const [params, setParams] = useSearchParams()
+  const [params] = useSearchParams()
   const pod = params.get('pod') ?? ''
   const previous = params.get('previous') === '1'
-  const text = params.get('q') ?? ''
   const path = `/workspaces/${app.workspace}/apps/${app.name}/logs`
   const query = { tail: TAIL, ...(pod ? { pod } : {}), ...(previous ? { previous: '1' } : {}) }
-  const { view, clear } = useLogs(path, query)
+  const url = socketUrl(path, query)
+  const file = `/api/v1${path}.txt?${new URLSearchParams(query).toString()}`
+  return <Log key={url} app={app} url={url} file={file} pod={pod} previous={previous} />
+}
+
+interface LogProps {
+  app: App
+  url: string
+  /** Where the whole log can be downloaded. */
+  file: string
+  pod: string
+  previous: boolean
+}
+
+const Log = ({ app, url, file, pod, previous }: LogProps) => {
+  const [params, setParams] = useSearchParams()
+  const text = params.get('q') ?? ''
+  const { view, clear } = useLogs(url)
   const [wrap, setWrap] = useState(true)
   const [times, setTimes] = useState(false)
   const search = useRef<HTMLInputElement>(null)
@@ -95,7 +113,7 @@ export default function LogsTab() {
           <IconButton size="s" label="Clear the view" icon={<Eraser />} onClick={clear} />
           <Button asChild look="quiet" size="s" className={css.download ?? ''}>
             <a
-              href={`/api/v1${path}.txt?${new URLSearchParams(query).toString()}`}
+              href={file}
               download={`${app.name}.log`}
               aria-label="Download the log"
               title="Download the log"
@@ -105,14 +123,7 @@ export default function LogsTab() {
           </Button>
         </span>
       </header>
-      <Lines
-        key={`${pod} ${previous}`}
-        view={view}
-        text={text}
-        wrap={wrap}
-        times={times}
-        previous={previous}
-      />
+      <Lines view={view} text={text} wrap={wrap} times={times} previous={previous} />
     </section>
   )
 }
@@ -134,7 +145,7 @@ const Lines = ({ view, text, wrap, times, previous }: LinesProps) => {
   useLayoutEffect(() => {
     const element = box.current
     if (following && element) element.scrollTop = element.scrollHeight
-  }, [view.chunks, following, text, wrap, times])
+  })
   const state = {
     connecting: 'Connecting…',
     live: following ? 'Following' : 'Paused: you scrolled up',

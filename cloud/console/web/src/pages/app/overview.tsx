@@ -12,6 +12,7 @@ import { Button } from '../../ui/button'
 import { Card, CopyButton, Skeleton } from '../../ui/bits'
 import { Segments } from '../../ui/field'
 import { phaseWord } from '../../ui/status'
+import { useDark } from '../../shell/theme'
 import { useApp } from './app'
 import { Pods } from './pods'
 import css from './overview.module.css'
@@ -71,7 +72,7 @@ const Charts = ({ app }: { app: App }) => {
   const { data, error } = useQuery(metricsQuery(app.workspace, app.name))
   const [params, setParams] = useSearchParams()
   const minutes = Number(params.get('range') ?? 15) || 15
-  const from = Date.now() / 1000 - minutes * 60
+  const from = (data?.at.at(-1) ?? 0) - minutes * 60
   const first = data
     ? Math.max(
         0,
@@ -84,6 +85,8 @@ const Charts = ({ app }: { app: App }) => {
       .filter(({ values }) => values.some(value => value !== null))
       .toSorted((a, b) => a.pod.localeCompare(b.pod))
   const at = data?.at.slice(first) ?? []
+  // A canvas keeps the colours it was made with.
+  const theme = useDark() ? 'dark' : 'light'
   return (
     <section className={css.charts} aria-label="CPU and memory">
       <header className={css.chartsHead}>
@@ -101,6 +104,7 @@ const Charts = ({ app }: { app: App }) => {
         {data && at.length > 1 ? (
           <Suspense fallback={<ChartGhosts />}>
             <Chart
+              key={`cpu ${theme}`}
               title="CPU"
               tone="alive"
               at={at}
@@ -108,8 +112,10 @@ const Charts = ({ app }: { app: App }) => {
               limit={parseCpu(app.cpu ?? '')}
               span={minutes * 60}
               format={value => `${cores(value)} cores`}
+              short={cores}
             />
             <Chart
+              key={`memory ${theme}`}
               title="Memory"
               tone="second"
               at={at}
@@ -117,6 +123,7 @@ const Charts = ({ app }: { app: App }) => {
               limit={parseBytes(app.memory ?? '')}
               span={minutes * 60}
               format={bytes}
+              short={bytes}
             />
           </Suspense>
         ) : data || error ? (
@@ -192,7 +199,7 @@ const Shape = ({ app }: { app: App }) => {
         ? `${scale.min} to ${scale.max}, at ${scale.percent} % ${scale.metric}`
         : String(app.replicas.desired),
     ],
-    ['Storage', draft?.storage?.map(({ path, size }) => `${path} (${size})`).join(', ') ?? 'none'],
+    ['Storage', draft?.storage?.map(({ path, size }) => `${path} (${size})`).join(', ') || 'none'],
     ['Deployed', app.createdAt ? new Date(app.createdAt).toLocaleString() : '—'],
   ]
   return (

@@ -1,11 +1,10 @@
 /** The pods of an app. */
 
 import { ScrollText, SquareTerminal } from 'lucide-react'
-import { Link } from 'react-router'
 import type { App, Pod } from '../../api/types'
 import { podWords } from '../../lib/plain'
 import { age } from '../../lib/units'
-import { IconButton } from '../../ui/button'
+import { IconLink } from '../../ui/button'
 import { Card } from '../../ui/bits'
 import css from './pods.module.css'
 
@@ -63,12 +62,8 @@ const PodRow = ({ app, pod }: { app: App; pod: Pod }) => {
       <td className="nums muted">{pod.createdAt ? age(pod.createdAt) : '—'}</td>
       <td>
         <span className={css.actions}>
-          <Link to={to('logs')} tabIndex={-1}>
-            <IconButton size="s" label={`Logs of ${pod.name}`} icon={<ScrollText />} />
-          </Link>
-          <Link to={to('terminal')} tabIndex={-1}>
-            <IconButton size="s" label={`Terminal in ${pod.name}`} icon={<SquareTerminal />} />
-          </Link>
+          <IconLink to={to('logs')} label={`Logs of ${pod.name}`} icon={<ScrollText />} />
+          <IconLink to={to('terminal')} label={`Terminal in ${pod.name}`} icon={<SquareTerminal />} />
         </span>
       </td>
     </tr>
