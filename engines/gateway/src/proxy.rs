@@ -345,7 +345,12 @@ fn finish(
         return match journey.upgrade {
             Some((_, client)) => {
                 let head = reply::switching(&response, asked);
-                tunnel::start(client, response, tunnel::Guards { active, _busy: busy, _service: service });
+                tunnel::start(
+                    client,
+                    response,
+                    target.options.read_timeout,
+                    tunnel::Guards { active, _busy: busy, _service: service },
+                );
                 head
             }
             None => reply::trouble(&Trouble::Broken, &asked.host, None, &asked.id, false),

@@ -12,7 +12,7 @@ pub struct RouteTable {
     /// By host name in lower case: `shop.example.com`, or `*.example.com` for one more label.
     pub hosts: BTreeMap<String, Host>,
     /// For hosts that are not listed; none answers that no app lives there.
-    pub default: Option<Route>,
+    pub default: Option<Host>,
     pub certificates: Vec<Certificate>,
 }
 

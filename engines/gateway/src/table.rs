@@ -69,10 +69,8 @@ impl Table {
                 None => table.exact.insert(name, site),
             };
         }
-        table.default = routes.default.as_ref().map(|route| {
-            let rule = |route: &Route| Path::compile(PathKind::Prefix, "/", route, endpoints);
-            Arc::new(Site { paths: rule(route).into_iter().collect(), counters: metrics.of("*") })
-        });
+        let any = routes.default.as_ref();
+        table.default = any.map(|host| Arc::new(Site::compile(host, endpoints, metrics.of("*"))));
         table
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -21,9 +22,15 @@ pub(crate) struct Activity {
     busy: AtomicU64,
     served: AtomicU64,
     http2: AtomicBool,
+    /// Whoever reads while a request is being answered: afterwards its silence counts.
+    reader: AtomicWaker,
 }
 
 impl Activity {
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire) > 0
+    }
+
     /// A request is complete enough to be answered. It ends when the guard is dropped.
     pub(crate) fn begin(self: &Arc<Self>, http2: bool) -> InService {
         self.busy.fetch_add(1, Ordering::AcqRel);
@@ -39,7 +46,9 @@ pub(crate) struct InService(Arc<Activity>);
 
 impl Drop for InService {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+        if self.0.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.reader.wake();
+        }
     }
 }
 
@@ -87,8 +96,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         let this = &mut *self;
         let before = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if this.activity.busy.load(Ordering::Acquire) > 0 {
-            return result;
+        if this.activity.is_busy() {
+            this.activity.reader.register(cx.waker());
+            // The request may have ended just before the waker was in place.
+            if result.is_ready() || this.activity.is_busy() {
+                return result;
+            }
         }
         let served = this.activity.served.load(Ordering::Acquire);
         let begins = served != this.seen || this.timer.is_none();
