@@ -81,6 +81,13 @@ pub(crate) fn cpu_nanos() -> Result<u64, Error> {
     Ok(busy * 10_000_000)
 }
 
+/// How long the machine has been running.
+pub(crate) fn uptime() -> Option<std::time::Duration> {
+    let text = line("/proc/uptime");
+    let seconds: f64 = text.split(' ').next()?.parse().ok()?;
+    std::time::Duration::try_from_secs_f64(seconds).ok()
+}
+
 fn total_memory() -> Result<u64, Error> {
     Ok(meminfo()?.get("MemTotal").copied().unwrap_or(0))
 }

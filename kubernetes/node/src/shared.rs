@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::downward::Place;
 use crate::events::Recorder;
 use crate::host::Host;
+use crate::host_ports::HostPorts;
 use crate::images::Puller;
 use crate::services::ServiceMap;
 use crate::sources::Sources;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub recorder: Recorder,
     pub sources: Sources,
     pub services: ServiceMap,
+    pub host_ports: HostPorts,
     /// Bounds how many containers are being started at one time.
     pub starts: Semaphore,
 }

@@ -33,8 +33,6 @@ pub(crate) enum Kind {
 pub(crate) struct Change {
     pub kind: Kind,
     pub name: Arc<str>,
-    /// Its new resource version; empty when it is gone.
-    pub version: Arc<str>,
 }
 
 type Watches = Mutex<HashMap<(Kind, String), broadcast::Sender<Change>>>;
@@ -129,15 +127,13 @@ fn announce<K>(kind: Kind, event: watcher::Event<PartialObjectMeta<K>>, sender: 
 where
     K: Resource<DynamicType = ()>,
 {
-    let (object, version) = match event {
-        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
-            let version = object.resource_version().unwrap_or_default();
-            (object, version)
-        }
-        watcher::Event::Delete(object) => (object, String::new()),
+    let object = match event {
+        watcher::Event::Apply(object)
+        | watcher::Event::InitApply(object)
+        | watcher::Event::Delete(object) => object,
         watcher::Event::Init | watcher::Event::InitDone => return,
     };
-    let change = Change { kind, name: object.name_any().into(), version: version.into() };
+    let change = Change { kind, name: object.name_any().into() };
     // Without listeners there is nobody to tell.
     sender.send(change).ok();
 }

@@ -40,13 +40,6 @@ pub(crate) enum Role {
     Ephemeral,
 }
 
-impl Role {
-    /// The word kept in a container's labels.
-    pub(crate) fn is_init(self) -> bool {
-        matches!(self, Self::Init | Self::Sidecar)
-    }
-}
-
 /// The role of an init container.
 pub(crate) fn init_role(container: &Container) -> Role {
     if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init }

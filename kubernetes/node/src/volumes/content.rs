@@ -1,5 +1,7 @@
 //! The files of ConfigMap, Secret, downward API and projected volumes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use k8s_openapi::api::core::v1::{
 };
 use kube::api::PostParams;
 use kube::{Api, Client};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::Error;
 use super::atomic::{File, Files};
@@ -24,6 +28,14 @@ const DEFAULT_TOKEN_SECONDS: i64 = 3600;
 pub(crate) struct Content {
     projections: Vec<VolumeProjection>,
     mode: i32,
+    /// Tokens that are still young, by their path.
+    tokens: Arc<Mutex<HashMap<String, Token>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Token {
+    text: String,
+    refresh_at: Instant,
 }
 
 /// What the files are read with.
@@ -39,14 +51,14 @@ pub(crate) struct Reader<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     pub files: Files,
-    pub refresh_in: Option<Duration>,
+    pub refresh_at: Option<Instant>,
 }
 
 impl Content {
     /// The content of a volume, if it is one of these kinds. All are treated as projections.
     pub(crate) fn of(volume: &Volume) -> Option<Self> {
         let one = |projection, mode: Option<i32>| {
-            Some(Self { projections: vec![projection], mode: mode.unwrap_or(DEFAULT_MODE) })
+            Some(Self::new(vec![projection], mode))
         };
         if let Some(source) = &volume.config_map {
             let projection = k8s_openapi::api::core::v1::ConfigMapProjection {
@@ -73,10 +85,12 @@ impl Content {
                 VolumeProjection { downward_api: Some(projection), ..VolumeProjection::default() };
             return one(projection, source.default_mode);
         }
-        volume.projected.as_ref().map(|source| Self {
-            projections: source.sources.clone().unwrap_or_default(),
-            mode: source.default_mode.unwrap_or(DEFAULT_MODE),
-        })
+        let source = volume.projected.as_ref()?;
+        Some(Self::new(source.sources.clone().unwrap_or_default(), source.default_mode))
+    }
+
+    fn new(projections: Vec<VolumeProjection>, mode: Option<i32>) -> Self {
+        Self { projections, mode: mode.unwrap_or(DEFAULT_MODE), tokens: Arc::default() }
     }
 
     /// Whether a change of this object changes the files.
@@ -137,15 +151,25 @@ impl Content {
             read.files.insert(item.path.clone(), self.file(value.into_bytes(), item.mode));
         }
         if let Some(from) = &projection.service_account_token {
-            let (token, lifetime) = token(from, reader).await?;
-            let refresh = lifetime.mul_f64(0.8);
-            read.refresh_in = Some(read.refresh_in.map_or(refresh, |other| other.min(refresh)));
-            read.files.insert(from.path.clone(), self.file(token.into_bytes(), None));
+            let token = self.token(from, reader).await?;
+            read.refresh_at = Some(read.refresh_at.map_or(token.refresh_at, |at| at.min(token.refresh_at)));
+            read.files.insert(from.path.clone(), self.file(token.text.into_bytes(), None));
         }
         if projection.cluster_trust_bundle.is_some() || projection.pod_certificate.is_some() {
             return Err(Error::Unsupported("projected certificates"));
         }
         Ok(())
+    }
+
+    async fn token(&self, from: &ServiceAccountTokenProjection, reader: Reader<'_>) -> Result<Token, Error> {
+        let known = self.tokens.lock().get(&from.path).cloned();
+        if let Some(token) = known.filter(|token| token.refresh_at > Instant::now()) {
+            return Ok(token);
+        }
+        let (text, lifetime) = request_token(from, reader).await?;
+        let token = Token { text, refresh_at: Instant::now() + lifetime.mul_f64(0.8) };
+        self.tokens.lock().insert(from.path.clone(), token.clone());
+        Ok(token)
     }
 
     fn file(&self, bytes: Vec<u8>, mode: Option<i32>) -> File {
@@ -206,7 +230,7 @@ fn downward_value(item: &DownwardAPIVolumeFile, reader: Reader<'_>) -> Result<St
 }
 
 /// A token for the pod's service account that is valid as long as the pod exists.
-async fn token(
+async fn request_token(
     from: &ServiceAccountTokenProjection,
     reader: Reader<'_>,
 ) -> Result<(String, Duration), Error> {

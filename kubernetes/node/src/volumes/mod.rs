@@ -12,6 +12,7 @@ use kube::{Api, Client};
 
 use crate::quantity;
 use content::{Content, Reader};
+use tokio::time::Instant;
 
 /// Why a volume is not there yet.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,8 @@ pub(crate) struct Ready {
     pub read_only: bool,
     /// Where its files come from, for volumes that follow other objects.
     pub content: Option<Content>,
+    /// When the files must be made anew although nothing changed.
+    pub refresh_at: Option<Instant>,
 }
 
 pub(crate) type Volumes = HashMap<String, Ready>;
@@ -91,11 +94,11 @@ async fn make(reader: Reader<'_>, volume: &Volume, dir: &Path) -> Result<Ready, 
     let path = dir.join(&volume.name);
     let group = fs_group(reader.pod);
     if let Some(content) = Content::of(volume) {
-        let files = content.read(reader).await?.files;
-        write(&path, files, group).await?;
-        return Ok(Ready { path, read_only: true, content: Some(content) });
+        let read = content.read(reader).await?;
+        write(&path, read.files, group).await?;
+        return Ok(Ready { path, read_only: true, content: Some(content), refresh_at: read.refresh_at });
     }
-    let ready = |path, read_only| Ready { path, read_only, content: None };
+    let ready = |path, read_only| Ready { path, read_only, content: None, refresh_at: None };
     if let Some(source) = &volume.empty_dir {
         let size = source.size_limit.as_ref().and_then(quantity::units).and_then(|s| u64::try_from(s).ok());
         let memory = (source.medium.as_deref() == Some("Memory")).then_some(size);
