@@ -4,7 +4,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::checks::{Bound, Branch, Checks};
-use crate::field::{FieldError, FieldErrors};
+use crate::field::{Cause, FieldError, FieldErrors};
 use crate::schema::{Arena, Bits, Format, Id, ListKind, Node, Rest, Rules, Shape};
 use crate::value::{flag, list, map, text};
 
@@ -24,21 +24,28 @@ pub(super) fn root(arena: &mut Arena, schema: &Value) -> Result<Id, FieldErrors>
 }
 
 /// The CEL rules, compiled once; nothing when the schema has none.
-pub(super) fn rules(schema: &Value) -> Result<Option<kube_cel::CompiledSchema>, FieldErrors> {
-    if !has_rules(schema) {
-        return Ok(None);
+pub(super) fn rules(schema: &Value) -> Option<kube_cel::CompiledSchema> {
+    has_rules(schema).then(|| kube_cel::compile_schema(schema))
+}
+
+/// What is wrong with the CEL rules of every level.
+pub(super) fn rule_problems(schema: &Value, path: &str, errors: &mut FieldErrors) {
+    const RULES: &str = "x-kubernetes-validations";
+    if let Some(rules) = schema.get(RULES) {
+        let level = serde_json::json!({"type": schema.get("type"), RULES: rules});
+        for problem in kube_cel::compile_schema(&level).compilation_errors() {
+            let detail = format!("compilation failed: {problem}");
+            errors.push(FieldError::plain(Cause::Invalid, format!("{path}.{RULES}"), detail));
+        }
     }
-    let compiled = kube_cel::compile_schema(schema);
-    let mut errors = FieldErrors::default();
-    for problem in compiled.compilation_errors() {
-        let at = "openAPIV3Schema.x-kubernetes-validations";
-        errors.push(FieldError::plain(
-            crate::field::Cause::Invalid,
-            at,
-            format!("compilation failed: {problem}"),
-        ));
+    for (name, property) in map(schema, &["properties"]).into_iter().flatten() {
+        rule_problems(property, &format!("{path}.properties[{name}]"), errors);
     }
-    errors.into_result().map(|()| Some(compiled))
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get(key) {
+            rule_problems(inner, &format!("{path}.{key}"), errors);
+        }
+    }
 }
 
 /// Whether any level of the schema has a CEL rule.
@@ -52,11 +59,7 @@ pub(super) fn has_rules(schema: &Value) -> bool {
 
 fn node(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Id, FieldErrors> {
     if depth > MAX_DEPTH {
-        let error = FieldError::plain(
-            crate::field::Cause::Invalid,
-            path,
-            format!("nests more than {MAX_DEPTH} levels"),
-        );
+        let error = FieldError::plain(Cause::Invalid, path, format!("nests more than {MAX_DEPTH} levels"));
         return Err(FieldErrors(vec![error]));
     }
     let id = arena.add(Shape::Any);

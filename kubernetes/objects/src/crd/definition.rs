@@ -130,12 +130,12 @@ fn scale(at: &At<'_>, errors: &mut FieldErrors) {
 
 /// Patterns and CEL rules must compile.
 fn compilable(schema: &At<'_>, errors: &mut FieldErrors) {
-    let outcome = compile::root(&mut Arena::default(), schema.value).map(|_| ());
-    let problems = [outcome, compile::rules(schema.value).map(|_| ())];
-    for problem in problems.into_iter().filter_map(Result::err).flat_map(|errors| errors.0) {
-        let rest = problem.field.trim_start_matches("openAPIV3Schema");
-        errors.push(FieldError { field: format!("{}{rest}", schema.path()), ..problem });
+    if let Err(problems) = compile::root(&mut Arena::default(), schema.value) {
+        for problem in problems.0 {
+            errors.push(FieldError { field: format!("{}{}", schema.path(), problem.field), ..problem });
+        }
     }
+    compile::rule_problems(schema.value, &schema.path(), errors);
 }
 
 /// A structural schema says the type of every value it can hold.

@@ -130,7 +130,7 @@ fn custom(version: &Value) -> Result<Custom, FieldErrors> {
     let schema = at(version, &["schema", "openAPIV3Schema"]).cloned().unwrap_or_default();
     let mut arena = Arena::default();
     let root = compile::root(&mut arena, &schema)?;
-    let rules = compile::rules(&schema)?;
+    let rules = compile::rules(&schema);
     let keys = |path: &str| -> Vec<String> {
         path.trim_start_matches('.').split('.').map(ToOwned::to_owned).collect()
     };
