@@ -6,6 +6,7 @@ use futures::StreamExt;
 use http::{HeaderMap, header};
 use serde_json::Value;
 
+use crate::protobuf;
 use crate::status::Status;
 
 /// Kubernetes takes 3 MiB at most.
@@ -56,10 +57,13 @@ pub(crate) fn object(bytes: &[u8], content_type: &str) -> Result<Value, Status> 
     let value = match content_type {
         "application/json" => json(bytes)?,
         "application/yaml" | "application/apply-patch+yaml" => yaml(bytes)?,
+        protobuf::CONTENT_TYPE => {
+            protobuf::decode(bytes).map_err(|error| Status::bad_request(error.to_string()))?
+        }
         other => {
             return Err(Status::unsupported(format!(
                 "the body of the request was in an unknown format - accepted media types include: \
-                 application/json, application/yaml (got {other})"
+                 application/json, application/yaml, application/vnd.kubernetes.protobuf (got {other})"
             )));
         }
     };

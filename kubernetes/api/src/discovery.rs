@@ -313,5 +313,6 @@ fn schema(parts: &Parts, path: &[&str]) -> Result<Response<Body>, Status> {
         ["v3", "apis", group, version] => openapi::v3(&resources(), group, version),
         _ => None,
     });
+    let document = document.filter(|document| &document[..] != b"null");
     document.map(|document| bytes_response(StatusCode::OK, document)).ok_or_else(Status::no_such_path)
 }

@@ -35,6 +35,7 @@ mod encode;
 mod error;
 mod keys;
 mod pki;
+mod protobuf;
 mod status;
 mod table;
 mod time;

@@ -1,7 +1,5 @@
 //! The time of day, as Kubernetes writes it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use jiff::Timestamp;
 
 /// Seconds since 1970.
@@ -24,10 +22,4 @@ pub(crate) fn format(seconds: i64) -> String {
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string()
-}
-
-/// Nanoseconds since 1970.
-pub(crate) fn nanos() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
