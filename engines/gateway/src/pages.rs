@@ -7,6 +7,10 @@ use crate::body::ReplyBody;
 use crate::headers::REQUEST_ID;
 use crate::routes::State;
 
+/// Marks an answer as the gateway's own, and says why it is: `unknown`, `starting`, `stopped`, `failing`,
+/// `unreachable` or `refused`. Answers of apps never carry it.
+pub const STATE_HEADER: &str = "x-sealos-gateway";
+
 /// Why there is no answer from an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -33,6 +37,18 @@ struct Text {
 }
 
 impl Trouble {
+    /// The value of [`STATE_HEADER`].
+    fn state(&self) -> &'static str {
+        match self {
+            Self::UnknownHost | Self::UnknownPath | Self::Unavailable(State::Missing { .. }) => "unknown",
+            Self::Unavailable(State::Starting) => "starting",
+            Self::Unavailable(State::Stopped) => "stopped",
+            Self::Unavailable(State::Failing { .. }) => "failing",
+            Self::Unreachable | Self::Broken | Self::TimedOut => "unreachable",
+            Self::BadHost | Self::BodyTooLarge(_) | Self::SlowBody => "refused",
+        }
+    }
+
     fn text(&self, host: &str) -> Text {
         let page = |status, title, message: String| Text { status, title, message, again: None };
         match self {
@@ -131,6 +147,7 @@ impl Trouble {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(REQUEST_ID, id.clone());
+        headers.insert(STATE_HEADER, HeaderValue::from_static(self.state()));
         if let Some(seconds) = text.again {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -154,6 +171,7 @@ impl Trouble {
             headers.insert("grpc-message", message);
         }
         headers.insert(REQUEST_ID, id.clone());
+        headers.insert(STATE_HEADER, HeaderValue::from_static(self.state()));
         response
     }
 }

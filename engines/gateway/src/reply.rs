@@ -9,7 +9,7 @@ use crate::connection::Lease;
 use crate::endpoint::Busy;
 use crate::headers::{self, REQUEST_ID, Scheme};
 use crate::metrics::Active;
-use crate::pages::Trouble;
+use crate::pages::{STATE_HEADER, Trouble};
 use crate::proxy::{Asked, https_location};
 use crate::routes::{Affinity, HeaderChange, RouteOptions};
 use crate::table::TargetRoute;
@@ -34,6 +34,7 @@ pub(crate) fn stream(
 ) -> Response<ReplyBody> {
     let (mut parts, body) = response.into_parts();
     headers::remove_hop_by_hop(&mut parts.headers);
+    parts.headers.remove(STATE_HEADER);
     parts.headers.insert(REQUEST_ID, asked.id.clone());
     change_headers(&mut parts.headers, asked, target);
     if let (Some(token), Some(affinity)) = (token, &target.options.affinity) {

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rtnetlink::packet_route::link::InfoKind;
@@ -158,20 +159,13 @@ impl Network {
 
     /// Removes everything: namespaces, devices, routes, rules. The network is of no use afterwards.
     pub async fn destroy(&self) -> Result<(), Error> {
-        let mut rules = self.inner.rules.lock().await;
-        for (id, _) in self.attached() {
-            self.detach(&id).await?;
-        }
-        let config = &self.inner.config;
-        for (_, path) in pinned(&config.netns_dir)? {
-            netns::release(&path)?;
-        }
-        self.inner.remove_devices().await?;
-        netns::unprepare(&config.netns_dir)?;
-        if let Some(mut rules) = rules.take() {
-            rules.destroy().await?;
-        }
-        gateway::close(&self.inner.links, config).await
+        *self.inner.rules.lock().await = None;
+        remove_all(&self.inner.links, &self.inner.config).await
+    }
+
+    /// Removes everything that a network with this configuration left on the host, open or not.
+    pub async fn remove(config: Config) -> Result<(), Error> {
+        remove_all(&Links::open()?, &config).await
     }
 }
 
@@ -228,25 +222,6 @@ impl Inner {
         Err(Error::ForeignDevice { name: name::device(&self.config.id, id, 0) })
     }
 
-    /// Waits for the kernel to remove the devices of released namespaces, then removes those of
-    /// namespaces that somebody else still holds.
-    async fn remove_devices(&self) -> Result<(), Error> {
-        let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(1);
-        loop {
-            let devices = pod_devices(&self.links, &self.config).await?;
-            if devices.is_empty() {
-                return Ok(());
-            }
-            if tokio::time::Instant::now() > patience {
-                for device in devices {
-                    self.links.delete(device.index).await?;
-                }
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    }
-
     fn is_attached(&self, device: &Device) -> bool {
         self.state.lock().attached.values().any(|attachment| attachment.device == device.index)
     }
@@ -284,6 +259,43 @@ impl Config {
 
     fn pod_route(&self, attachment: &Attachment) -> rtnetlink::packet_route::route::RouteMessage {
         links::link_route(Ipv4Net::single(attachment.ip), attachment.device, Some(self.gateway()))
+    }
+}
+
+/// Nothing of a cloud's network stays on the host.
+async fn remove_all(links: &Links, config: &Config) -> Result<(), Error> {
+    let gateway = config.gateway();
+    for (device, ip) in links.host_routes().await? {
+        if ip != gateway && config.pod_cidr.contains(ip) {
+            let attachment = Attachment { ip, device };
+            links.delete_route(config.pod_route(&attachment), &ip.to_string()).await?;
+        }
+    }
+    for (_, path) in pinned(&config.netns_dir)? {
+        netns::release(&path)?;
+    }
+    netns::unprepare(&config.netns_dir)?;
+    remove_devices(links, config).await?;
+    Rules::remove(&table_name(config)).await?;
+    gateway::close(links, config).await
+}
+
+/// Waits for the kernel to remove the devices of released namespaces, then removes those of
+/// namespaces that somebody else still holds.
+async fn remove_devices(links: &Links, config: &Config) -> Result<(), Error> {
+    let patience = tokio::time::Instant::now() + Duration::from_secs(1);
+    loop {
+        let devices = pod_devices(links, config).await?;
+        if devices.is_empty() {
+            return Ok(());
+        }
+        if tokio::time::Instant::now() > patience {
+            for device in devices {
+                links.delete(device.index).await?;
+            }
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -367,12 +379,16 @@ fn pinned(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
 
 fn base_rules(config: &Config) -> Base {
     Base {
-        table: format!("sealos-{}", config.id),
+        table: table_name(config),
         pods: config.pod_cidr,
         services: config.service_cidr,
         gateway: config.gateway(),
         device_prefix: name::device_prefix(&config.id),
     }
+}
+
+fn table_name(config: &Config) -> String {
+    format!("sealos-{}", config.id)
 }
 
 /// A locally administered hardware address made of an IP address, so that nobody has to ask for it.

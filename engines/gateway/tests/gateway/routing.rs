@@ -25,6 +25,7 @@ async fn hosts_and_paths_lead_to_their_apps() {
     assert_eq!(upper.text, "one", "neither case nor port matter");
     let unknown = get(front.http, "other.example.com", "/").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.header(sealos_gateway::STATE_HEADER), "unknown");
     assert!(unknown.text.contains("No app answers at other.example.com"), "{}", unknown.text);
     let metrics = front.gateway.metrics();
     let ours = metrics.iter().find(|metrics| metrics.host == HOST).expect("counted");
@@ -87,7 +88,8 @@ async fn paths_are_rewritten_and_headers_changed() {
 #[tokio::test]
 async fn redirects() {
     let (app, _stop) = named("app").await;
-    let front = Front::start(Config { https_port: 8443, ..Config::default() }).await;
+    let front = Front::start(Config::default()).await;
+    get(front.http, HOST, "/").await;
     let mut secure = to(&[app]);
     secure.options.ssl_redirect = true;
     let mut moved = Route::to(Backend::Unavailable(State::Starting));
@@ -96,7 +98,7 @@ async fn redirects() {
     front.gateway.set_routes(paths(vec![(PathKind::Prefix, "/", secure), (PathKind::Prefix, "/old", moved)]));
     let reply = front.get("/x?y=1").await;
     assert_eq!(reply.status, StatusCode::PERMANENT_REDIRECT);
-    assert_eq!(reply.header("location"), "https://app.example.com:8443/x?y=1");
+    assert_eq!(reply.header("location"), format!("https://app.example.com:{}/x?y=1", front.https.port()));
     let reply = front.get("/old/z").await;
     assert_eq!(
         (reply.status, reply.header("location")),

@@ -21,7 +21,6 @@ use crate::{Error, Ipv4Net, conntrack};
 #[derive(Debug)]
 pub(crate) struct Rules {
     kernel: Arc<Mutex<Socket>>,
-    table: String,
     pods: Ipv4Net,
     services: Model,
     host_ports: Model,
@@ -49,7 +48,6 @@ impl Rules {
             services: Model::new(&base.table, Maps::SERVICES, &chains, &sets),
             host_ports: Model::new(&base.table, Maps::HOST_PORTS, &chains, &sets),
             kernel,
-            table: base.table,
             pods: base.pods,
         })
     }
@@ -64,13 +62,14 @@ impl Rules {
         apply(&self.kernel, &mut self.host_ports, plan).await
     }
 
-    /// Deletes the table, whatever is in it.
-    pub(crate) async fn destroy(&mut self) -> Result<(), Error> {
+    /// Deletes a table, whatever is in it.
+    pub(crate) async fn remove(table: &str) -> Result<(), Error> {
+        let socket = Socket::new().map_err(Error::rules("open a netfilter socket"))?;
         let mut batch = Batch::new();
         // Adding first makes deleting succeed on kernels that cannot delete what may be absent.
-        batch.add_table(&crabtables::Table::new(base::FAMILY, &self.table));
-        batch.delete_table(base::FAMILY, &self.table);
-        commit(&self.kernel, batch, "delete the rules").await
+        batch.add_table(&crabtables::Table::new(base::FAMILY, table));
+        batch.delete_table(base::FAMILY, table);
+        commit(&Arc::new(Mutex::new(socket)), batch, "delete the rules").await
     }
 }
 

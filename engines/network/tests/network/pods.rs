@@ -191,8 +191,9 @@ async fn a_new_process_finds_everything() {
     ask(SocketAddr::from((vip, 80))).expect_err("the service is gone");
     again.detach("pod").await.expect("detach what the first process attached");
     assert!(!pod.netns.exists());
-    let cloud = Cloud { network: again, ..cloud };
-    cloud.close().await;
+    Network::remove(cloud.config.clone()).await.expect("remove what no process has open");
+    Network::remove(cloud.config.clone()).await.expect("removing nothing is fine");
+    assert_eq!(cloud.traces(), Vec::<String>::new());
 }
 
 #[tokio::test]
