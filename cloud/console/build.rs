@@ -1,7 +1,6 @@
 //! Builds the page with npm and Vite, so that `cargo build` alone gives a console.
 
 use std::error::Error;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -36,12 +35,27 @@ fn main() -> ExitCode {
 fn build() -> Result<(), Box<dyn Error>> {
     let web = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("web");
     let out = PathBuf::from(std::env::var("OUT_DIR")?).join("web");
-    ensure_node()?;
+    let node = node()?;
     if !is_installed(&web) {
-        run(&web, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"], &out)?;
+        run(&web, &["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], &out)?;
     }
-    run(&web, "npm", &["run", "build", "--silent"], &out)
+    let vite = ["node", "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"];
+    match node {
+        Node::Own => run(&web, &vite, &out),
+        Node::Borrowed => run(&web, &[&BORROW[..], &vite[..]].concat(), &out),
+    }
 }
+
+/// Which Node.js builds the page.
+enum Node {
+    /// The machine's.
+    Own,
+    /// One from the npm registry, since the machine's is too old.
+    Borrowed,
+}
+
+/// Runs what follows with a Node.js of npm's.
+const BORROW: [&str; 5] = ["npm", "exec", "--yes", "--package=node@22", "--"];
 
 /// Whether `node_modules` holds what the lock file says.
 fn is_installed(web: &Path) -> bool {
@@ -52,30 +66,21 @@ fn is_installed(web: &Path) -> bool {
     }
 }
 
-fn ensure_node() -> Result<(), Box<dyn Error>> {
-    if node_version().is_none() && is_root() && has("apt-get") {
-        println!("cargo::warning=installing Node.js, which builds the console's page");
+fn node() -> Result<Node, Box<dyn Error>> {
+    if (node_version().is_none() || !has("npm")) && is_root() && has("apt-get") {
+        println!("cargo::warning=installing Node.js and npm, which build the console's page");
         let install = ["install", "--yes", "--no-install-recommends", "nodejs", "npm"];
         // Package lists may be old or missing; the install says so itself if this does not help.
-        let _updated = Command::new("apt-get").args(["update", "-qq"]).status();
-        Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive").output()?;
+        let _updated = Command::new("apt-get").args(["update", "-qq"]).output();
+        let _installed =
+            Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive").output();
     }
-    let ask = "then build again. On Debian: apt-get install nodejs npm";
     match node_version() {
-        Some(found) if found >= NODE && has("npm") => Ok(()),
-        Some(found) if found >= NODE => {
-            Err(format!("npm is missing, which builds the console's page; install it, {ask}").into())
-        }
-        Some((major, minor)) => Err(format!(
-            "Node.js {major}.{minor} is too old to build the console's page; install {}.{} or newer, {ask}",
-            NODE.0, NODE.1
-        )
-        .into()),
-        None => Err(format!(
-            "Node.js is missing, which builds the console's page; install {}.{} or newer with npm, {ask}",
-            NODE.0, NODE.1
-        )
-        .into()),
+        Some(found) if found >= NODE && has("npm") => Ok(Node::Own),
+        Some(_) if has("npm") => Ok(Node::Borrowed),
+        _ => Err("Node.js with npm builds the console's page, and is missing; install it and build again:\n\
+                  apt-get install nodejs npm"
+            .into()),
     }
 }
 
@@ -95,9 +100,10 @@ fn is_root() -> bool {
     output.is_ok_and(|output| output.stdout.starts_with(b"0\n"))
 }
 
-fn run(web: &Path, program: &str, args: &[&str], out: &Path) -> Result<(), Box<dyn Error>> {
+fn run(web: &Path, command: &[&str], out: &Path) -> Result<(), Box<dyn Error>> {
+    let (program, args) = command.split_first().ok_or("a command has a program")?;
     let output = Command::new(program)
-        .args(args.iter().map(OsStr::new))
+        .args(args)
         .current_dir(web)
         .env("SEALOS_WEB_OUT", out)
         .env("CI", "1")
@@ -107,5 +113,5 @@ fn run(web: &Path, program: &str, args: &[&str], out: &Path) -> Result<(), Box<d
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    Err(format!("`{program} {}` failed in {}:\n{said}", args.join(" "), web.display()).into())
+    Err(format!("`{}` failed in {}:\n{said}", command.join(" "), web.display()).into())
 }

@@ -16,12 +16,23 @@ interface Props {
   wide?: boolean
 }
 
+/** What is asked comes first; without a question the dialog itself, never the button that closes it. */
+const focusFirstField = (event: Event) => {
+  const content = event.currentTarget
+  if (!(content instanceof HTMLElement)) return
+  event.preventDefault()
+  const field = content.querySelector<HTMLElement>('input, textarea')
+  if (field) field.focus()
+  else content.focus()
+}
+
 export const Dialog = ({ open, onOpenChange, title, description, children, footer, wide }: Props) => (
   <Radix.Root open={open} onOpenChange={onOpenChange}>
     <Radix.Portal>
       <Radix.Overlay className={css.veil} />
       <Radix.Content
         className={`${css.dialog} ${wide ? css.wide : ''}`}
+        onOpenAutoFocus={focusFirstField}
         {...(description ? {} : { 'aria-describedby': undefined })}
       >
         <header className={css.header}>
