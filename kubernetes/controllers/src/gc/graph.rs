@@ -9,35 +9,35 @@ use kube::api::{ApiResource, PropagationPolicy};
 use super::Uid;
 use crate::meta::{self, Key};
 
-pub(super) const ORPHAN: &str = "orphan";
-pub(super) const FOREGROUND: &str = "foregroundDeletion";
+pub(crate) const ORPHAN: &str = "orphan";
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// How many deleted uids are remembered, which saves asking the API for them.
 const REMEMBERED: usize = 8192;
 
 /// A reference to an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    pub(super) api_version: String,
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) uid: Uid,
-    pub(super) blocks: bool,
+pub(crate) struct Link {
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) uid: Uid,
+    pub(crate) blocks: bool,
 }
 
 /// What the collector knows of an object.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) uid: Uid,
-    pub(super) kind: Arc<ApiResource>,
-    pub(super) key: Key,
-    pub(super) owners: Vec<Link>,
-    pub(super) deleting: bool,
-    pub(super) orphans: bool,
-    pub(super) foreground: bool,
+pub(crate) struct Node {
+    pub(crate) uid: Uid,
+    pub(crate) kind: Arc<ApiResource>,
+    pub(crate) key: Key,
+    pub(crate) owners: Vec<Link>,
+    pub(crate) deleting: bool,
+    pub(crate) orphans: bool,
+    pub(crate) foreground: bool,
 }
 
 impl Node {
-    pub(super) fn new(kind: Arc<ApiResource>, metadata: &ObjectMeta) -> Self {
+    pub(crate) fn new(kind: Arc<ApiResource>, metadata: &ObjectMeta) -> Self {
         let link = |o: &k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference| Link {
             api_version: o.api_version.clone(),
             kind: o.kind.clone(),
@@ -61,7 +61,7 @@ impl Node {
     }
 }
 
-pub(super) enum Step {
+pub(crate) enum Step {
     Delete(PropagationPolicy),
     DropOwners(Vec<Uid>),
     DropFinalizer(&'static str),
@@ -70,23 +70,23 @@ pub(super) enum Step {
 }
 
 #[derive(Default)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     nodes: HashMap<Uid, Node>,
     dependents: HashMap<Uid, HashSet<Uid>>,
     deleted: HashSet<Uid>,
 }
 
 impl Graph {
-    pub(super) fn get(&self, uid: &str) -> Option<Node> {
+    pub(crate) fn get(&self, uid: &str) -> Option<Node> {
         self.nodes.get(uid).cloned()
     }
 
-    pub(super) fn was_deleted(&self, uid: &str) -> bool {
+    pub(crate) fn was_deleted(&self, uid: &str) -> bool {
         self.deleted.contains(uid)
     }
 
     /// Takes in an object; gives those to look at because of it.
-    pub(super) fn put(&mut self, node: Node) -> Vec<Uid> {
+    pub(crate) fn put(&mut self, node: Node) -> Vec<Uid> {
         let uid = node.uid.clone();
         let old = self.nodes.insert(uid.clone(), node);
         for link in old.iter().flat_map(|o| &o.owners) {
@@ -110,7 +110,7 @@ impl Graph {
     }
 
     /// Takes out an object; gives those to look at because of it.
-    pub(super) fn remove(&mut self, uid: &str) -> Vec<Uid> {
+    pub(crate) fn remove(&mut self, uid: &str) -> Vec<Uid> {
         let Some(node) = self.nodes.remove(uid) else { return Vec::new() };
         if self.deleted.len() >= REMEMBERED {
             self.deleted.clear();
@@ -126,7 +126,7 @@ impl Graph {
         look
     }
 
-    pub(super) fn uids_of(&self, kind: &ApiResource) -> Vec<Uid> {
+    pub(crate) fn uids_of(&self, kind: &ApiResource) -> Vec<Uid> {
         self.nodes.values().filter(|n| *n.kind == *kind).map(|n| n.uid.clone()).collect()
     }
 
@@ -140,7 +140,7 @@ impl Graph {
     }
 
     /// The owners of an object that the graph does not hold.
-    pub(super) fn unknown_owners(&self, uid: &str) -> Vec<Link> {
+    pub(crate) fn unknown_owners(&self, uid: &str) -> Vec<Link> {
         let owners = self.nodes.get(uid).map(|n| n.owners.clone()).unwrap_or_default();
         owners.into_iter().filter(|l| !self.nodes.contains_key(&l.uid)).collect()
     }
@@ -150,7 +150,7 @@ impl Graph {
     }
 
     /// What to do with an object, given which of its unknown owners are known to be absent.
-    pub(super) fn steps(&self, uid: &str, absent: &[Uid]) -> Vec<Step> {
+    pub(crate) fn steps(&self, uid: &str, absent: &[Uid]) -> Vec<Step> {
         let Some(node) = self.nodes.get(uid) else { return Vec::new() };
         if node.deleting {
             return self.steps_of_deleted(node);

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 pub(crate) type Uid = String;
 
 #[derive(Clone)]
-pub(super) struct Collector {
+pub(crate) struct Collector {
     client: kube::Client,
     graph: Arc<Mutex<Graph>>,
     kinds: Arc<Kinds>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::{WatchStreamExt, metadata_watcher, watcher};
+use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -197,8 +197,8 @@ fn follow_kinds(
 type Meta = PartialObjectMeta<DynamicObject>;
 
 async fn watch(collector: Collector, served: Arc<Served>, stop: CancellationToken) {
-    let api: Api<DynamicObject> = Api::all_with(collector.client.clone(), &served.resource);
-    let mut events = metadata_watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let api: Api<Meta> = Api::all_with(collector.client.clone(), &served.resource);
+    let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
     let kind = Arc::new(served.resource.clone());
     let mut listed: Vec<String> = Vec::new();
     loop {

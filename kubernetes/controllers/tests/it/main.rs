@@ -1,0 +1,12 @@
+//! The controllers and the scheduler against the real API server, with a kubelet that only pretends.
+
+mod cluster;
+
+mod deployments;
+mod garbage;
+mod jobs;
+mod namespaces;
+mod scheduling;
+mod services;
+mod stateful;
+mod volumes;
