@@ -73,7 +73,11 @@ fn install() -> Result<(), Box<dyn Error>> {
 }
 
 fn apt(args: &[&str]) -> io::Result<bool> {
-    let done = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").output()?;
+    let done = Command::new("apt-get")
+        .args(["-o", "DPkg::Lock::Timeout=120"])
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .output()?;
     Ok(done.status.success())
 }
 

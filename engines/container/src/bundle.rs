@@ -241,8 +241,10 @@ fn devices(spec: &ContainerSpec) -> Result<Vec<Value>, Error> {
 fn host_devices(dir: &Path, list: &mut Vec<Value>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
-        let own = ["pts", "shm", "mqueue", "fd", "console", "ptmx", "null", "zero", "full", "random",
-            "urandom", "tty"];
+        let own = [
+            "pts", "shm", "mqueue", "fd", "console", "ptmx", "null", "zero", "full", "random", "urandom",
+            "tty",
+        ];
         if own.iter().any(|name| path == Path::new("/dev").join(name)) {
             continue;
         }
@@ -292,12 +294,8 @@ fn cgroup_mounts(hierarchies: &[Hierarchy], group: &str, privileged: bool) -> Ve
         let dirs = hierarchies.iter().map(|h| h.dir(group));
         return dirs.map(|dir| defaults::mount(top, "bind", &dir.to_string_lossy(), &options)).collect();
     }
-    let mut mounts = vec![defaults::mount(
-        top,
-        "tmpfs",
-        "tmpfs",
-        &["nosuid", "noexec", "nodev", "mode=755", "size=64k"],
-    )];
+    let mut mounts =
+        vec![defaults::mount(top, "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev", "mode=755", "size=64k"])];
     for hierarchy in hierarchies.iter().filter(|h| has_limits(h)) {
         let dir = hierarchy.dir(group);
         let destination = hierarchy.root.to_string_lossy();

@@ -26,8 +26,11 @@ pub(crate) enum Version {
 /// The hierarchies mounted on this host.
 pub(crate) fn hierarchies() -> Result<Vec<Hierarchy>, Error> {
     let source = "/proc/self/mountinfo";
-    let text = fs::read_to_string(source)
-        .map_err(|error| Error::File { attempt: "read", path: source.into(), source: error })?;
+    let text = fs::read_to_string(source).map_err(|error| Error::File {
+        attempt: "read",
+        path: source.into(),
+        source: error,
+    })?;
     Ok(parse(&text))
 }
 
@@ -219,10 +222,7 @@ mod tests {
             controller_dir(&found, "cpu", "/a/b"),
             Some(PathBuf::from("/sys/fs/cgroup/cpu,cpuacct/a/b"))
         );
-        assert_eq!(
-            controller_dir(&found, "memory", "/a"),
-            Some(PathBuf::from("/sys/fs/cgroup/unified/a"))
-        );
+        assert_eq!(controller_dir(&found, "memory", "/a"), Some(PathBuf::from("/sys/fs/cgroup/unified/a")));
     }
 
     #[test]

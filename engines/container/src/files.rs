@@ -31,9 +31,7 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Err
         let path = path.to_owned();
         move |source| Error::File { attempt, path, source }
     };
-    let bytes = serde_json::to_vec(value)
-        .map_err(io::Error::other)
-        .map_err(attempt("encode"))?;
+    let bytes = serde_json::to_vec(value).map_err(io::Error::other).map_err(attempt("encode"))?;
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);

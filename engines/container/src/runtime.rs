@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+use crate::record::Confinement;
 use crate::record::{CONFINEMENT, EXIT, FILTER, Home, Outcome, RECORD, ROOTFS, Record, SHIM_LOG};
 use crate::seccomp::Filters;
 use crate::session::{self, Peer};
-use crate::record::Confinement;
 use crate::wire::{Reply, Request};
 use crate::{ContainerSpec, ContainerState, Error, Exec, ExecSpec, Exit, Started, Stats, Status};
 use crate::{StartFailure, bundle, cgroup, files, stats};
@@ -102,14 +102,20 @@ impl Runtime {
         files::write_json(&home.path(CONFINEMENT), &confinement)?;
         let Some(profile) = profile else { return Ok(()) };
         let path = home.path(FILTER);
-        fs::write(&path, &*self.filters.get(&profile)?)
-            .map_err(|source| Error::File { attempt: "write", path, source })
+        fs::write(&path, &*self.filters.get(&profile)?).map_err(|source| Error::File {
+            attempt: "write",
+            path,
+            source,
+        })
     }
 
     async fn spawn_shim(&self, home: &Home, id: &str) -> Result<Outcome, Error> {
         let log = home.path(SHIM_LOG);
-        let stderr = fs::File::create(&log)
-            .map_err(|source| Error::File { attempt: "create", path: log.clone(), source })?;
+        let stderr = fs::File::create(&log).map_err(|source| Error::File {
+            attempt: "create",
+            path: log.clone(),
+            source,
+        })?;
         let mut child = Command::new(&self.config.shim)
             .arg("shim")
             .arg(home.dir())
@@ -303,8 +309,8 @@ impl Runtime {
 
     fn homes(&self) -> Result<Vec<Home>, Error> {
         let dir = &self.config.state_dir;
-        let entries = fs::read_dir(dir)
-            .map_err(|source| Error::File { attempt: "list", path: dir.clone(), source })?;
+        let entries =
+            fs::read_dir(dir).map_err(|source| Error::File { attempt: "list", path: dir.clone(), source })?;
         let dirs = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         Ok(dirs.map(|entry| Home(entry.path())).collect())
     }
@@ -312,11 +318,11 @@ impl Runtime {
 
 fn private_dir(path: &Path) -> Result<(), Error> {
     let mut builder = DirBuilder::new();
-    builder
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| Error::File { attempt: "create", path: path.to_owned(), source })
+    builder.recursive(true).mode(0o700).create(path).map_err(|source| Error::File {
+        attempt: "create",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The last words of a shim.

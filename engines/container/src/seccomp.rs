@@ -110,7 +110,8 @@ pub(crate) fn compile(profile: &Value) -> Result<Vec<u8>, Error> {
         }
         // A call that the library does not know has no number to filter by.
         for call in rule.names().iter().filter_map(|name| ScmpSyscall::from_name(name).ok()) {
-            add_rule(&mut filter, action, call, rule.args().as_deref().unwrap_or_default()).map_err(library)?;
+            add_rule(&mut filter, action, call, rule.args().as_deref().unwrap_or_default())
+                .map_err(library)?;
         }
     }
     export(&filter).map_err(|source| Error::Io { attempt: "export a system call filter", source })
@@ -202,7 +203,9 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction, 
         LinuxSeccompAction::ScmpActAllow => ScmpAction::Allow,
         LinuxSeccompAction::ScmpActLog => ScmpAction::Log,
         LinuxSeccompAction::ScmpActTrace | LinuxSeccompAction::ScmpActNotify => {
-            return Err(Error::Seccomp { reason: format!("{action:?} needs a supervisor, and there is none") });
+            return Err(Error::Seccomp {
+                reason: format!("{action:?} needs a supervisor, and there is none"),
+            });
         }
     })
 }

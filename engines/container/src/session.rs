@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, Interest, ReadBuf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, Interest, ReadBuf,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, watch};
@@ -126,7 +128,8 @@ impl Peer {
     }
 
     async fn reply(&mut self, id: &str) -> Result<Reply, Error> {
-        let frame = self.receive().await.map_err(|source| Error::Io { attempt: "hear from a shim", source })?;
+        let frame =
+            self.receive().await.map_err(|source| Error::Io { attempt: "hear from a shim", source })?;
         let frame = frame.ok_or_else(|| Error::NotRunning { id: id.to_owned() })?;
         serde_json::from_slice(&frame.payload)
             .map_err(|error| Error::Shim { id: id.to_owned(), what: format!("answered nonsense: {error}") })

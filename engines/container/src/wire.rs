@@ -44,11 +44,22 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     Done,
-    Attached { tty: bool, stdin: bool },
+    Attached {
+        tty: bool,
+        stdin: bool,
+    },
     /// The command runs; its terminal comes as a descriptor if it has one.
-    Started { pid: i32 },
-    Exited { code: i32, signal: Option<i32> },
-    Failed { failure: StartFailure, reason: String },
+    Started {
+        pid: i32,
+    },
+    Exited {
+        code: i32,
+        signal: Option<i32>,
+    },
+    Failed {
+        failure: StartFailure,
+        reason: String,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]

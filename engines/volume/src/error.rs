@@ -9,6 +9,22 @@ pub enum Error {
     /// The name is no plain file name.
     #[error("`{0}` is no name for a volume: use letters, digits, dashes and underscores")]
     Name(String),
+    /// The volume or the snapshot is not there.
+    #[error("there is no {what} `{name}`")]
+    Missing {
+        /// What was looked for.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The snapshot is there already.
+    #[error("volume `{volume}` already has a snapshot `{snapshot}`")]
+    SnapshotExists {
+        /// The volume.
+        volume: String,
+        /// The snapshot.
+        snapshot: String,
+    },
     /// A volume cannot lose room.
     #[error("volume {} has {from} bytes and cannot shrink to {to}: make a smaller one and copy the data", .volume.display())]
     Shrink {

@@ -1,11 +1,12 @@
 //! Directories that hold data: made, grown, measured, cloned and removed.
 //!
 //! A volume is `<root>/<name>/` with a record and the directory `data/`, which is what a container
-//! mounts. Clones share blocks with their origin where the file system can (btrfs, xfs with reflink);
+//! mounts; frozen copies are in `snapshots/`. Clones share blocks with their origin where the file system can (btrfs, xfs with reflink);
 //! elsewhere they are copies, and [`Capabilities`] says so. Nothing here knows what a claim is.
 
 mod copy;
 mod error;
+mod snapshots;
 
 use std::fs;
 use std::path::{Path, PathBuf};

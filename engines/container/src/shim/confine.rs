@@ -28,8 +28,7 @@ impl Confinement {
             "bounding": record.capabilities, "effective": record.capabilities,
             "permitted": record.capabilities, "inheritable": [], "ambient": [],
         });
-        let capabilities =
-            serde_json::from_value(sets).map_err(|source| Error::Damaged { path, source })?;
+        let capabilities = serde_json::from_value(sets).map_err(|source| Error::Damaged { path, source })?;
         let path = home.path(FILTER);
         let filter = if record.filtered {
             Some(fs::read(&path).map_err(|source| Error::File { attempt: "read", path, source })?)
@@ -66,9 +65,8 @@ impl Confinement {
             filter: instructions.as_ptr().cast_mut(),
         };
         // SAFETY: the kernel copies the program, which lives until the call returns.
-        let result = unsafe {
-            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
-        };
+        let result =
+            unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
         match result {
             0 => Ok(()),
             _ => Err(format!("filter system calls: {}", std::io::Error::last_os_error())),

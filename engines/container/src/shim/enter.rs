@@ -73,9 +73,12 @@ fn keep(visit: Visit<'_>) -> Result<(), Failure> {
     close_all_but(&kept);
     // SAFETY: makes this process, which holds host descriptors, invisible to the container's ptrace.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
-    let spec = Spec::load(home.path("config.json")).map_err(|error| other("read the container's configuration", error))?;
-    let confinement = Confinement::load(home).map_err(|error| other("read the container's confinement", error))?;
-    let groups = cgroup::join_files(&record.cgroup()).map_err(|error| other("find the control groups", error))?;
+    let spec = Spec::load(home.path("config.json"))
+        .map_err(|error| other("read the container's configuration", error))?;
+    let confinement =
+        Confinement::load(home).map_err(|error| other("read the container's confinement", error))?;
+    let groups =
+        cgroup::join_files(&record.cgroup()).map_err(|error| other("find the control groups", error))?;
     join_namespaces(init)?;
     let terminal = if command.tty { Some(Terminal::open(&command, &spec)?) } else { None };
     let (mut errors, report) = pipe()?;
@@ -175,7 +178,9 @@ fn identity(command: &ExecSpec, spec: &Spec) -> (u32, u32, Vec<u32>) {
     if let Some(user) = &command.user {
         return (user.uid, user.gid, user.additional_gids.clone());
     }
-    let Some(user) = spec.process().as_ref().map(|process| process.user().clone()) else { return (0, 0, vec![]) };
+    let Some(user) = spec.process().as_ref().map(|process| process.user().clone()) else {
+        return (0, 0, vec![]);
+    };
     (user.uid(), user.gid(), user.additional_gids().clone().unwrap_or_default())
 }
 
@@ -220,7 +225,8 @@ fn prepare(
     let path = env.get("PATH").cloned().unwrap_or_default();
     let env = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let cwd = command.cwd.as_deref().unwrap_or_else(|| Path::new(process.cwd()));
-    std::env::set_current_dir(cwd).map_err(|error| format!("enter directory `{}`: {error}", cwd.display()))?;
+    std::env::set_current_dir(cwd)
+        .map_err(|error| format!("enter directory `{}`: {error}", cwd.display()))?;
     become_user(spec, command)?;
     let executable = program::find(&command.args, &path)?;
     confinement.apply()?;

@@ -86,7 +86,8 @@ fn launch_inside(home: &Home, record: &Record, listener: UnixListener) -> Result
     let stdio = Stdio::open(home, spec).map_err(other)?;
     let (errors, report) =
         nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|e| (StartFailure::Other, e.to_string()))?;
-    let program = Program { report: report.as_raw_fd(), confinement: Confinement::load(home).map_err(other)? };
+    let program =
+        Program { report: report.as_raw_fd(), confinement: Confinement::load(home).map_err(other)? };
     let (mut container, io) = build(home, spec, stdio, program)?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     container.start().map_err(|error| (StartFailure::Other, chain(&error)))?;
@@ -100,7 +101,12 @@ fn launch_inside(home: &Home, record: &Record, listener: UnixListener) -> Result
     Ok(Launched { pid, started_at: Timestamp::now(), listener, io })
 }
 
-fn build(home: &Home, spec: &ContainerSpec, stdio: Stdio, program: Program) -> Result<(Container, Io), Failure> {
+fn build(
+    home: &Home,
+    spec: &ContainerSpec,
+    stdio: Stdio,
+    program: Program,
+) -> Result<(Container, Io), Failure> {
     let other = |reason: String| (StartFailure::Other, reason);
     let mut builder = ContainerBuilder::new(spec.id.clone(), SyscallType::default())
         .with_root_path(home.path(OCI_STATE))
@@ -220,7 +226,8 @@ fn take_terminal(console: &UnixListener) -> std::io::Result<OwnedFd> {
 fn mount_rootfs(home: &Home, rootfs: &Rootfs) -> Result<PathBuf, Error> {
     let (lower, upper, work) = match rootfs {
         Rootfs::Directory(path) => {
-            let file = |source| Error::File { attempt: "find the root directory", path: path.clone(), source };
+            let file =
+                |source| Error::File { attempt: "find the root directory", path: path.clone(), source };
             return fs::canonicalize(path).map_err(file);
         }
         Rootfs::Overlay { lower, upper, work } => (lower, upper, work),
@@ -229,8 +236,11 @@ fn mount_rootfs(home: &Home, rootfs: &Rootfs) -> Result<PathBuf, Error> {
         File::open(path).map_err(|source| Error::File { attempt: "open layer", path: path.clone(), source })
     };
     for dir in [upper, work] {
-        fs::create_dir_all(dir)
-            .map_err(|source| Error::File { attempt: "create", path: dir.clone(), source })?;
+        fs::create_dir_all(dir).map_err(|source| Error::File {
+            attempt: "create",
+            path: dir.clone(),
+            source,
+        })?;
     }
     let layers = lower.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let (upper, work) = (open(upper)?, open(work)?);

@@ -125,7 +125,8 @@ impl LogFile {
         }
         let line_end = |part: &[u8]| part.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
         let whole = bytes.get(..room).and_then(line_end);
-        let first = if size == 0 { bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1) } else { None };
+        let first =
+            if size == 0 { bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1) } else { None };
         bytes.get(..whole.or(first).unwrap_or(0)).unwrap_or_default()
     }
 }

@@ -42,8 +42,11 @@ pub fn shim_main(args: Vec<OsString>) -> ExitCode {
 
 fn run(home: &Home) -> Result<(), Error> {
     single_thread()?;
-    let _lock = files::lock(&home.path(LOCK))
-        .map_err(|source| Error::File { attempt: "lock", path: home.path(LOCK), source })?;
+    let _lock = files::lock(&home.path(LOCK)).map_err(|source| Error::File {
+        attempt: "lock",
+        path: home.path(LOCK),
+        source,
+    })?;
     // A process that leads a group already is in a session of its own making.
     let _leader = setsid();
     let record = home.record()?.ok_or_else(|| Error::NotFound { id: home.dir().display().to_string() })?;

@@ -52,7 +52,8 @@ fn executable(path: &Path) -> io::Result<()> {
 /// Becomes the program. Returns only when that fails, with the reason.
 pub(super) fn run(executable: &Path, args: &[String], env: &[String]) -> String {
     let name = executable.to_string_lossy();
-    let strings = |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>();
+    let strings =
+        |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>();
     let (Ok(path), Ok(args), Ok(env)) = (CString::new(name.as_bytes()), strings(args), strings(env)) else {
         return words(&name, "a NUL byte in its arguments or environment");
     };

@@ -328,7 +328,8 @@ impl Shim<'_> {
                 .map(|client| PollFd::new(client.socket(), PollFlags::POLLOUT))
                 .collect();
             let waited = poll(&mut fds, PollTimeout::from(100_u8));
-            waited.map_err(|errno| Error::Io { attempt: "let clients go", source: io::Error::from(errno) })?;
+            waited
+                .map_err(|errno| Error::Io { attempt: "let clients go", source: io::Error::from(errno) })?;
             self.clients.iter_mut().for_each(Client::flush);
         }
         Ok(())

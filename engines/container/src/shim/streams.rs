@@ -43,7 +43,8 @@ impl Streams {
             }
             Io::Terminal(master) => streams.terminal = Some(master),
         }
-        for end in [&streams.stdin, &streams.stdout, &streams.stderr, &streams.terminal].into_iter().flatten() {
+        for end in [&streams.stdin, &streams.stdout, &streams.stderr, &streams.terminal].into_iter().flatten()
+        {
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
         Ok(streams)

@@ -57,7 +57,10 @@ fn missing_executable_is_an_error(machine: &Machine) {
 
 fn broken_executable_is_an_error(machine: &Machine) {
     let (failure, reason) = start_failure(machine, &["/etc/passwd"]);
-    assert_eq!((failure, reason.as_str()), (StartFailure::NotExecutable, "exec: \"/etc/passwd\": permission denied"));
+    assert_eq!(
+        (failure, reason.as_str()),
+        (StartFailure::NotExecutable, "exec: \"/etc/passwd\": permission denied")
+    );
     // A file that the kernel cannot run is only found out when the container is made already.
     let script = machine.path("script");
     std::fs::write(&script, "no program").unwrap();

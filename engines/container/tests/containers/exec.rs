@@ -83,7 +83,8 @@ fn exec_reads_input(machine: &Machine) {
 fn exec_terminal_and_resize(machine: &Machine) {
     sleeper(machine);
     machine.run(async {
-        let command = ExecSpec { tty: true, stdin: true, size: Some((100, 40)), ..ExecSpec::new(["/bin/sh"]) };
+        let command =
+            ExecSpec { tty: true, stdin: true, size: Some((100, 40)), ..ExecSpec::new(["/bin/sh"]) };
         let mut exec = machine.runtime.exec("a", command).await.unwrap();
         let (mut stdin, mut stdout) = (exec.stdin.take().unwrap(), exec.stdout.take().unwrap());
         assert!(exec.stderr.is_none());

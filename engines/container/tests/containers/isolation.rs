@@ -23,11 +23,15 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn has_its_own_processes(machine: &Machine) {
-    assert_eq!(machine.output(&machine.spec("a", "echo $$; ls /proc | grep -c '^[0-9]'")).lines().next(), Some("1"));
+    assert_eq!(
+        machine.output(&machine.spec("a", "echo $$; ls /proc | grep -c '^[0-9]'")).lines().next(),
+        Some("1")
+    );
 }
 
 fn blocked_calls_fail(machine: &Machine) {
-    let script = "grep Seccomp: /proc/self/status; unshare -m true 2>&1; mount -t tmpfs x /tmp 2>&1; echo end";
+    let script =
+        "grep Seccomp: /proc/self/status; unshare -m true 2>&1; mount -t tmpfs x /tmp 2>&1; echo end";
     let text = machine.output(&machine.spec("a", script));
     assert!(text.contains("Seccomp:\t2"), "{text}");
     assert!(text.matches("not permitted").count() >= 1 && text.contains("end"), "{text}");
@@ -76,7 +80,10 @@ fn root_can_be_read_only(machine: &Machine) {
 }
 
 fn users_are_users(machine: &Machine) {
-    let mut spec = machine.spec("a", "id -u; id -g; id -G; echo $HOME; umask; touch /x 2>/dev/null || echo denied; echo hi > /dev/stdout");
+    let mut spec = machine.spec(
+        "a",
+        "id -u; id -g; id -G; echo $HOME; umask; touch /x 2>/dev/null || echo denied; echo hi > /dev/stdout",
+    );
     spec.user = User { uid: 1000, gid: 1000, additional_gids: vec![20, 30], umask: Some(0o027) };
     assert_eq!(machine.output(&spec), "1000\n1000\n1000 20 30\n/home/app\n0027\ndenied\nhi");
 }
@@ -119,7 +126,8 @@ fn shares_processes_with_another(machine: &Machine) {
 }
 
 fn privileged_is_privileged(machine: &Machine) {
-    let mut spec = machine.spec("a", "mount -t tmpfs x /tmp && echo mounted; grep Seccomp: /proc/self/status; ls /dev | wc -l");
+    let mut spec = machine
+        .spec("a", "mount -t tmpfs x /tmp && echo mounted; grep Seccomp: /proc/self/status; ls /dev | wc -l");
     spec.privileged = true;
     let text = machine.output(&spec);
     assert!(text.contains("mounted") && text.contains("Seccomp:\t0"), "{text}");
@@ -129,7 +137,10 @@ fn devices_are_few(machine: &Machine) {
     let script = "ls /dev | tr '\\n' ' '; echo; echo x > /dev/null && head -c 4 /dev/zero | wc -c; mknod /disk b 254 0 && cat /disk | head -c 1";
     let exit = machine.finish(&machine.spec("a", script));
     let text = machine.log("a").join("\n");
-    assert!(text.contains("fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"), "{text}");
+    assert!(
+        text.contains("fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"),
+        "{text}"
+    );
     assert!(text.contains("stdout F 4"), "{text}");
     assert!(exit.code == 0 && text.contains("not permitted"), "{text}");
 }

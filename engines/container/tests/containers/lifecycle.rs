@@ -94,7 +94,10 @@ fn the_host_sees_no_mount(machine: &Machine) {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
     assert_eq!(namespace(&shim), namespace("self"));
     let status = fs::read_to_string(format!("/proc/{shim}/status")).unwrap();
-    println!("{}", status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("RssAnon")).collect::<String>());
+    println!(
+        "{}",
+        status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("RssAnon")).collect::<String>()
+    );
     let groups = fs::read_to_string(format!("/proc/{shim}/cgroup")).unwrap();
     assert!(groups.lines().all(|line| line.ends_with(&format!("{}/shims", machine.parent))), "{groups}");
 }

@@ -55,7 +55,8 @@ fn too_many_processes_fail(machine: &Machine) {
 
 fn usage_is_counted(machine: &Machine) {
     machine.run(machine.runtime.start(&machine.spec("a", "while :; do :; done"))).unwrap();
-    machine.until("it used processor time", || machine.runtime.stats("a").unwrap().cpu_nanos_total > 20_000_000);
+    machine
+        .until("it used processor time", || machine.runtime.stats("a").unwrap().cpu_nanos_total > 20_000_000);
     let stats = machine.runtime.stats("a").unwrap();
     assert!(stats.memory_working_set > 0 && stats.memory_usage >= stats.memory_working_set, "{stats:?}");
     assert_eq!(stats.pids, 1);

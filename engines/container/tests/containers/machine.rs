@@ -21,7 +21,8 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let executor = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let executor =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let name = dir.path().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_lowercase();
         let parent = format!("/sealos-test-{name}");
         let runtime = open(dir.path(), &parent);
@@ -52,7 +53,8 @@ impl Machine {
             work: self.path("layers").join(id).join("work"),
         };
         let mut spec = ContainerSpec::new(id, rootfs, args.iter().map(|arg| (*arg).to_owned()).collect());
-        spec.log = Some(LogConfig { path: self.path(&format!("{id}.log")), max_bytes: 1 << 20, max_files: 3 });
+        spec.log =
+            Some(LogConfig { path: self.path(&format!("{id}.log")), max_bytes: 1 << 20, max_files: 3 });
         spec
     }
 
@@ -105,12 +107,16 @@ impl Machine {
         if mounts() > self.mounts_before {
             return Err("mounts".into());
         }
-        let groups = Command::new("find").args(["/sys/fs/cgroup", "-type", "d", "-name"]).arg(&self.parent[1..]).output();
+        let groups = Command::new("find")
+            .args(["/sys/fs/cgroup", "-type", "d", "-name"])
+            .arg(&self.parent[1..])
+            .output();
         let groups = String::from_utf8(groups.unwrap().stdout).unwrap();
         if !groups.is_empty() {
             return Err(format!("control groups {groups}"));
         }
-        let left: Vec<_> = fs::read_dir(self.path("containers")).unwrap().flatten().map(|e| e.path()).collect();
+        let left: Vec<_> =
+            fs::read_dir(self.path("containers")).unwrap().flatten().map(|e| e.path()).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     }
 }
@@ -134,15 +140,17 @@ pub(crate) fn busybox_root() -> &'static Path {
     ROOT.get_or_init(make_root).path()
 }
 
+fn apt(args: &[&str]) -> bool {
+    let mut command = Command::new("apt-get");
+    command.args(["-o", "DPkg::Lock::Timeout=120"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
+    command.output().is_ok_and(|done| done.status.success())
+}
+
 fn make_root() -> tempfile::TempDir {
     let busybox = Path::new("/bin/busybox");
     if !busybox.exists() {
-        let done = Command::new("apt-get")
-            .args(["install", "-y", "--no-install-recommends", "busybox-static"])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "install busybox-static: {}", String::from_utf8_lossy(&done.stderr));
+        let install = ["install", "-y", "--no-install-recommends", "busybox-static"];
+        assert!(apt(&install) || (apt(&["update"]) && apt(&install)), "install busybox-static");
     }
     let root = tempfile::tempdir().unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -152,9 +160,9 @@ fn make_root() -> tempfile::TempDir {
     fs::set_permissions(root.path().join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
     fs::copy(busybox, root.path().join("bin/busybox")).unwrap();
     for name in [
-        "sh", "cat", "ls", "echo", "sleep", "id", "mount", "umount", "ps", "true", "false", "hostname", "stty",
-        "kill", "dd", "grep", "head", "tail", "yes", "wc", "tty", "unshare", "env", "pwd", "touch", "ip", "nc",
-        "chroot", "stat", "mknod", "tr", "seq", "sysctl", "date", "readlink", "awk",
+        "sh", "cat", "ls", "echo", "sleep", "id", "mount", "umount", "ps", "true", "false", "hostname",
+        "stty", "kill", "dd", "grep", "head", "tail", "yes", "wc", "tty", "unshare", "env", "pwd", "touch",
+        "ip", "nc", "chroot", "stat", "mknod", "tr", "seq", "sysctl", "date", "readlink", "awk",
     ] {
         symlink("busybox", root.path().join("bin").join(name)).unwrap();
     }

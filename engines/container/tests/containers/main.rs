@@ -38,7 +38,11 @@ fn main() -> ExitCode {
         if let Err(what) = left {
             println!("left behind: {what}");
         }
-        println!("test {name} ... {} ({} ms)", if good { "ok" } else { "FAILED" }, begun.elapsed().as_millis());
+        println!(
+            "test {name} ... {} ({} ms)",
+            if good { "ok" } else { "FAILED" },
+            begun.elapsed().as_millis()
+        );
         if !good {
             failed.push(*name);
         }
