@@ -27,7 +27,8 @@ impl Project {
     fn new(files: &[(&str, &str)]) -> Self {
         ensure(BUSYBOX, "busybox-static");
         let (store_dir, images) = store();
-        let project = Self { dir: tempfile::tempdir().unwrap(), _store: store_dir, images, events: Events::default() };
+        let project =
+            Self { dir: tempfile::tempdir().unwrap(), _store: store_dir, images, events: Events::default() };
         fs::copy(BUSYBOX, project.dir.path().join("busybox")).unwrap();
         for (name, content) in files {
             project.write(name, content);
@@ -130,7 +131,9 @@ async fn a_whole_dockerfile_is_built_and_cached() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cache_goes_by_content() {
-    let dockerfile = format!("{SHELL}ARG WHO=a\nCOPY app /app\nRUN cat /proc/sys/kernel/random/uuid > /stamp; echo $WHO >> /stamp\n");
+    let dockerfile = format!(
+        "{SHELL}ARG WHO=a\nCOPY app /app\nRUN cat /proc/sys/kernel/random/uuid > /stamp; echo $WHO >> /stamp\n"
+    );
     let project = Project::new(&[("Dockerfile", &dockerfile), ("app/x", "1")]);
     let stamp = async |context: Context| read(&project.build_with(context).await.unwrap(), "/stamp");
     let first = stamp(project.context()).await;
@@ -159,7 +162,8 @@ async fn failing_steps_say_where_and_why() {
         }
         other => panic!("{other}"),
     }
-    let output = project.events.all().iter().any(|e| matches!(e, Progress::Output { text, .. } if text == "one"));
+    let output =
+        project.events.all().iter().any(|e| matches!(e, Progress::Output { text, .. } if text == "one"));
     assert!(output);
     assert!(project.images.list().is_empty());
 }
@@ -173,13 +177,18 @@ async fn mistakes_are_found_with_their_line() {
     };
     check("RUNN x", "Dockerfile:2: unknown instruction `RUNN`; did you mean `RUN`?").await;
     check("COPY nope /x", "Dockerfile:2: `nope` is not in the build context").await;
-    check("COPY ../x /x", "Dockerfile:2: `../x` is outside of the build context: only files below it can be copied").await;
+    check(
+        "COPY ../x /x",
+        "Dockerfile:2: `../x` is outside of the build context: only files below it can be copied",
+    )
+    .await;
     check(
         "COPY busybox Dockerfile /x",
         "Dockerfile:2: `/x`: several sources need a directory as destination: end it with a slash",
     )
     .await;
-    check("COPY busybox /a\nCOPY busybox /a/b", "Dockerfile:3: writing `/a/b`: `/a` is not a directory").await;
+    check("COPY busybox /a\nCOPY busybox /a/b", "Dockerfile:3: writing `/a/b`: `/a` is not a directory")
+        .await;
     check("EXPOSE http", "Dockerfile:2: `http` is not a port such as 8080, 53/udp or 7000-7005").await;
     check(
         "USER nobody\nRUN true",
@@ -193,11 +202,15 @@ async fn mistakes_are_found_with_their_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn add_unpacks_local_archives() {
-    let project = Project::new(&[("Dockerfile", "FROM scratch\nADD x.tar.gz notes.txt /in/\nCOPY x.tar.gz /raw/\n")]);
+    let project =
+        Project::new(&[("Dockerfile", "FROM scratch\nADD x.tar.gz notes.txt /in/\nCOPY x.tar.gz /raw/\n")]);
     project.write("notes.txt", "n");
     project.write("tree/deep/file", "content");
     let dir = project.dir.path();
-    let tar = std::process::Command::new("tar").args(["-czf", "x.tar.gz", "-C", "tree", "."]).current_dir(dir).status();
+    let tar = std::process::Command::new("tar")
+        .args(["-czf", "x.tar.gz", "-C", "tree", "."])
+        .current_dir(dir)
+        .status();
     assert!(tar.unwrap().success());
     let image = project.build().await.unwrap();
     assert_eq!(read(&image, "/in/deep/file"), "content");
@@ -207,7 +220,9 @@ async fn add_unpacks_local_archives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_built_image_survives_saving_and_loading() {
-    let dockerfile = format!("{SHELL}RUN mkdir -p /a/b && echo x > /a/b/c && ln /a/b/c /a/d\nRUN rm /a/b/c\nCMD [\"x\"]\n");
+    let dockerfile = format!(
+        "{SHELL}RUN mkdir -p /a/b && echo x > /a/b/c && ln /a/b/c /a/d\nRUN rm /a/b/c\nCMD [\"x\"]\n"
+    );
     let project = Project::new(&[("Dockerfile", &dockerfile)]);
     let image = project.build().await.unwrap();
     let archive = project.dir.path().join("image.tar");

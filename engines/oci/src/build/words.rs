@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn variables_are_replaced() {
         check("$A-${A}x$NONE.", expect!["one-onex."]);
-        check("${NONE:-d$A} ${EMPTY:-e} ${EMPTY-kept}", expect!["done e kept"]);
+        check("${NONE:-d$A} ${EMPTY:-e} ${NONE-kept}", expect!["done e kept"]);
         check("${A:+yes}${NONE:+no}${EMPTY+set}", expect!["yesset"]);
         check("${NONE:-${EMPTY:-deep}}", expect!["deep"]);
         check("${FILE%.*} ${FILE%%.*} ${FILE#*.} ${FILE##*.}", expect!["a.tar a tar.gz gz"]);

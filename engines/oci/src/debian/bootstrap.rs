@@ -18,6 +18,9 @@ use crate::{Error, Images};
 const CUSTOMIZE: &str = include_str!("customize.sh");
 /// Lines of a failed run worth showing.
 const LAST_LINES: usize = 12;
+/// With this much memory free, the tree is put together in memory: package installation waits for the
+/// disk at every step otherwise. It takes some 300 MB for a moment.
+const ROOMY: u64 = 1536 << 20;
 /// What slim images do without, now and when packages are installed later.
 const SLIM: [&str; 7] = [
     "path-exclude=/usr/share/doc/*",
@@ -87,6 +90,8 @@ fn command(
     apt_options: &[String],
     work: &Path,
 ) -> Result<Command, Error> {
+    let tmp = work.join("tmp");
+    fs::create_dir(&tmp).map_err(Error::io("make", &tmp))?;
     let write = |name: &str, content: &str| -> Result<PathBuf, Error> {
         let path = work.join(name);
         fs::write(&path, content).map_err(Error::io("write", &path))?;
@@ -98,7 +103,11 @@ fn command(
     let customize = write("customize.sh", CUSTOMIZE)?;
     // Mounts and processes live in namespaces of their own: whatever happens, nothing stays behind.
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "mmdebstrap"]);
+    command.args(["--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]);
+    if available_memory() > ROOMY {
+        command.args(["sh", "-c", "mount -t tmpfs -o mode=1777 tmpfs \"$TMPDIR\" && exec \"$@\"", "sh"]);
+    }
+    command.arg("mmdebstrap");
     command.args(["--mode=root", "--variant=minbase", "--format=tar", "--skip=output/dev"]);
     command.arg("--dpkgopt=force-unsafe-io");
     command.args(apt_options.iter().map(|option| format!("--aptopt={option}")));
@@ -113,9 +122,18 @@ fn command(
     command.args([base.suite.as_ref(), "-".as_ref(), list.as_os_str()]);
     // Times no later than today's midnight: the same packages give the same image all day.
     let midnight = jiff::Timestamp::now().as_second() / 86_400 * 86_400;
-    command.env("SOURCE_DATE_EPOCH", midnight.to_string()).env("TMPDIR", work).env("LC_ALL", "C.UTF-8");
+    command.env("SOURCE_DATE_EPOCH", midnight.to_string()).env("TMPDIR", &tmp).env("LC_ALL", "C.UTF-8");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     Ok(command)
+}
+
+/// Bytes that programs may still take.
+fn available_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib =
+        line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
 }
 
 /// Passes progress on and keeps the last lines.

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use oci_client::errors::DigestError;
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use crate::store::{Descriptor, Manifest, Source, blocking, diff_ids, parse_confi
 use crate::{Error, Image, Images, Reference};
 
 const PARALLEL_LAYERS: usize = 4;
-/// Downloads of one layer that may break before giving up.
+/// How often a part is fetched that breaks off on its way.
 const ATTEMPTS: usize = 3;
 /// Chunks between the network and the disk; when the disk is behind, the network waits.
 const CHUNKS: usize = 32;
@@ -47,7 +48,9 @@ pub(super) async fn image(
     for part in manifest.layers.iter().chain([&manifest.config]) {
         pins.add(&part.digest);
     }
-    let config = parse_config(&fetch_config(images, remote, &manifest.config).await?)?;
+    let config = &manifest.config;
+    let config = persistently(reporter, config, || fetch_config(images, remote, config).boxed()).await?;
+    let config = parse_config(&config)?;
     let diff_ids = diff_ids(&config, &manifest)?;
     diff_ids.iter().for_each(|id| pins.add(id));
     let totals = manifest.layers.iter().map(|l| LayerTotal { digest: l.digest.to_string(), size: l.size });
@@ -119,7 +122,7 @@ async fn fetch_layer(
         return Ok(());
     }
     if !images.has_blob(&layer.digest) {
-        download(&images, &remote, &layer, &reporter).await?;
+        persistently(&reporter, &layer, || download(&images, &remote, &layer, &reporter).boxed()).await?;
     }
     let (unpacking, total) = (reporter.clone(), layer.size);
     blocking(move || {
@@ -131,26 +134,25 @@ async fn fetch_layer(
     Ok(())
 }
 
-async fn download(
-    images: &Images,
-    remote: &Remote,
-    layer: &Descriptor,
+/// Fetches again what broke off on its way.
+async fn persistently<'a, T>(
     reporter: &Reporter,
-) -> Result<(), Error> {
+    part: &Descriptor,
+    fetch: impl Fn() -> BoxFuture<'a, Result<T, Error>>,
+) -> Result<T, Error> {
     let mut attempt = 1;
     loop {
-        match download_once(images, remote, layer, reporter).await {
+        match fetch().await {
             Err(Error::Unreachable { reason, .. }) if attempt < ATTEMPTS => {
                 attempt += 1;
-                reporter
-                    .note(format!("the download of layer {} broke ({reason}), trying again", layer.digest));
+                reporter.note(format!("fetching {} again: {reason}", part.digest));
             }
             other => return other,
         }
     }
 }
 
-async fn download_once(
+async fn download(
     images: &Images,
     remote: &Remote,
     layer: &Descriptor,

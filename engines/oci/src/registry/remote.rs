@@ -3,9 +3,9 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use futures::{FutureExt, TryFutureExt};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use futures::{FutureExt, TryFutureExt};
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
@@ -76,9 +76,8 @@ impl Remote {
             Some(digest) => self.image.clone_with_digest(digest.to_string()),
             None => self.image.clone(),
         };
-        let (bytes, _) = self
-            .retrying(|| self.client.pull_manifest_raw(&image, &self.auth, &MANIFESTS).boxed())
-            .await?;
+        let (bytes, _) =
+            self.retrying(|| self.client.pull_manifest_raw(&image, &self.auth, &MANIFESTS).boxed()).await?;
         if let Some(digest) = digest {
             digest.expect(&Digest::of(&bytes), || format!("the manifest of `{}`", self.reference))?;
         }

@@ -283,14 +283,15 @@ fn pax_record(record: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// The checksum field counts as spaces; some old writers summed signed bytes.
 fn check_sum(block: &[u8; BLOCK as usize]) -> io::Result<()> {
-    let expected = number(block.get(148..156).unwrap_or_default())?;
+    let foreign = || malformed("it is not a tar archive, or a damaged one");
+    let expected = number(block.get(148..156).unwrap_or_default()).map_err(|_| foreign())?;
     let counted = |(i, b): (usize, &u8)| if (148..156).contains(&i) { b' ' } else { *b };
     let unsigned: u64 = block.iter().enumerate().map(|pair| u64::from(counted(pair))).sum();
     let signed: i64 = block.iter().enumerate().map(|pair| i64::from(counted(pair).cast_signed())).sum();
     if expected == unsigned || i64::try_from(expected).is_ok_and(|e| e == signed) {
         Ok(())
     } else {
-        Err(malformed("it is not a tar archive, or a damaged one"))
+        Err(foreign())
     }
 }
 

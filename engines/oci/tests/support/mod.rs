@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each suite uses its own part")]
 
+pub(crate) mod fake;
+pub(crate) mod image;
+pub(crate) mod registry;
+
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,14 +18,14 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// A store in a directory that goes away with the test.
-pub fn store() -> (tempfile::TempDir, Images) {
+pub(crate) fn store() -> (tempfile::TempDir, Images) {
     let dir = tempfile::tempdir().unwrap();
     let images = Images::open(dir.path().join("images")).unwrap();
     (dir, images)
 }
 
 /// Makes sure a program is there, from its Debian package if need be.
-pub fn ensure(program: &str, package: &str) {
+pub(crate) fn ensure(program: &str, package: &str) {
     static APT: Mutex<()> = Mutex::new(());
     let _one_at_a_time = APT.lock().unwrap_or_else(|e| e.into_inner());
     if Path::new(program).exists() {
@@ -45,20 +49,20 @@ pub fn ensure(program: &str, package: &str) {
 
 /// Remembers all events.
 #[derive(Clone, Default)]
-pub struct Events(Arc<Mutex<Vec<Progress>>>);
+pub(crate) struct Events(Arc<Mutex<Vec<Progress>>>);
 
 impl Events {
-    pub fn sink(&self) -> Option<ProgressSink> {
+    pub(crate) fn sink(&self) -> Option<ProgressSink> {
         let events = self.clone();
         Some(Arc::new(move |event| events.all().push(event)))
     }
 
-    pub fn all(&self) -> MutexGuard<'_, Vec<Progress>> {
+    pub(crate) fn all(&self) -> MutexGuard<'_, Vec<Progress>> {
         self.0.lock().unwrap()
     }
 
     /// How many steps there were, and how many of them came from the cache.
-    pub fn steps(&self) -> (usize, usize) {
+    pub(crate) fn steps(&self) -> (usize, usize) {
         let steps: Vec<bool> = self
             .all()
             .iter()
@@ -72,7 +76,7 @@ impl Events {
 }
 
 /// Runs steps in an overlay and a chroot of a mount namespace that ends with the step.
-pub struct Chroot;
+pub(crate) struct Chroot;
 
 const SCRIPT: &str = r#"
 root=$1; options=$2; user=$3; cwd=$4; shift 4
