@@ -166,7 +166,8 @@ fn defaults_and_pruning() {
     let refused = boxes.decode(&mut strict, FieldValidation::Strict);
     let fields =
         vec!["unknown field \"spec.parts[0].odd\"".to_owned(), "unknown field \"spec.unknown\"".to_owned()];
-    assert_eq!(refused, Err(Problem::Strict(fields.clone())));
+    let (kind, version) = ("Box".to_owned(), "v1".to_owned());
+    assert_eq!(refused, Err(Problem::Strict { kind, version, fields: fields.clone() }));
     assert_eq!(boxes.decode(&mut object, FieldValidation::Warn), Ok(fields));
     boxes.default(&mut object);
     assert_eq!(

@@ -250,7 +250,9 @@ fn retain(current: &mut Map<String, Value>, patch: &Map<String, Value>) -> Resul
         return Err(PatchError::Malformed(format!("{RETAIN} must be a list of keys")));
     };
     let listed = |key: &str| keys.iter().any(|k| k.as_str() == Some(key));
-    if let Some(key) = patch.keys().find(|key| !key.starts_with('$') && !listed(key)) {
+    let unlisted =
+        |(key, value): &(&String, &Value)| !key.starts_with('$') && !value.is_null() && !listed(key);
+    if let Some((key, _)) = patch.iter().find(unlisted) {
         return Err(PatchError::Malformed(format!(
             "{RETAIN} list must contain all fields present in the patch; {key} is missing"
         )));
@@ -361,6 +363,16 @@ mod tests {
             patched(current, patch),
             json!({"spec": {"volumes": [{"name": "v", "configMap": {"name": "c"}}]}})
         );
+    }
+
+    #[test]
+    fn a_strategy_is_changed_as_kubectl_does_it() {
+        let deployments = by_plural("apps", "v1", "deployments").expect("deployments are built in");
+        let current =
+            json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
+        let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate", "rollingUpdate": null}}});
+        let expected = json!({"spec": {"strategy": {"type": "Recreate"}}});
+        assert_eq!(deployments.strategic_merge(&current, &patch), Ok(expected));
     }
 
     #[test]

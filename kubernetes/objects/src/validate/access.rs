@@ -17,23 +17,25 @@ pub(super) fn check(kind: &str, root: &At<'_>, errors: &mut FieldErrors) {
 }
 
 fn rule(rule: &At<'_>, cluster: bool, errors: &mut FieldErrors) {
-    if rule.get("verbs").len() == 0 {
+    if rule.get("verbs").count() == 0 {
         rule.get("verbs").required("verbs must contain at least one value", errors);
     }
-    if rule.get("nonResourceURLs").len() > 0 {
+    if rule.get("nonResourceURLs").count() > 0 {
         if !cluster {
             rule.get("nonResourceURLs").invalid("namespaced rules cannot apply to non-resource URLs", errors);
         }
-        if rule.get("apiGroups").len() + rule.get("resources").len() + rule.get("resourceNames").len() > 0 {
+        if rule.get("apiGroups").count() + rule.get("resources").count() + rule.get("resourceNames").count()
+            > 0
+        {
             let detail = "rules cannot apply to both regular resources and non-resource URLs";
             rule.get("nonResourceURLs").invalid(detail, errors);
         }
         return;
     }
-    if rule.get("apiGroups").len() == 0 {
+    if rule.get("apiGroups").count() == 0 {
         rule.get("apiGroups").required("resource rules must supply at least one api group", errors);
     }
-    if rule.get("resources").len() == 0 {
+    if rule.get("resources").count() == 0 {
         rule.get("resources").required("resource rules must supply at least one resource", errors);
     }
 }
@@ -87,7 +89,7 @@ pub(super) fn webhooks(root: &At<'_>, errors: &mut FieldErrors) {
         hook.get("sideEffects").one_of(&["None", "NoneOnDryRun"], errors);
         hook.get("failurePolicy").one_of(&["Fail", "Ignore"], errors);
         hook.get("matchPolicy").one_of(&["Equivalent", "Exact"], errors);
-        if hook.get("admissionReviewVersions").len() == 0 {
+        if hook.get("admissionReviewVersions").count() == 0 {
             hook.get("admissionReviewVersions").required("must specify one of v1, v1beta1", errors);
         }
         let timeout = hook.get("timeoutSeconds");

@@ -71,7 +71,7 @@ impl<'a> At<'a> {
         self.value.as_bool().unwrap_or(false)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         match self.value {
             Value::Array(list) => list.len(),
             Value::Object(map) => map.len(),

@@ -294,7 +294,7 @@ fn handler(at: &At<'_>, kinds: &[&str], errors: &mut FieldErrors) {
     for extra in given.iter().skip(1) {
         extra.forbidden("may not specify more than 1 handler type", errors);
     }
-    if at.get("exec").exists() && at.get("exec").get("command").len() == 0 {
+    if at.get("exec").exists() && at.get("exec").get("command").count() == 0 {
         at.get("exec").get("command").required("", errors);
     }
     for kind in ["httpGet", "tcpSocket"] {

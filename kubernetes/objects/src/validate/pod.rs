@@ -21,7 +21,7 @@ pub(super) fn check_template(template: &At<'_>, errors: &mut FieldErrors) {
     }
     spec(&template.get("spec"), errors);
     let ephemeral = template.to(&["spec", "ephemeralContainers"]);
-    if ephemeral.len() > 0 {
+    if ephemeral.count() > 0 {
         ephemeral.forbidden("ephemeral containers not allowed in pod template", errors);
     }
 }
@@ -137,7 +137,7 @@ pub(super) fn check_change(new: &At<'_>, old: &At<'_>, errors: &mut FieldErrors)
         }
     }
     // A gated pod may still be steered.
-    if old_spec.get("schedulingGates").len() > 0 {
+    if old_spec.get("schedulingGates").count() > 0 {
         for key in ["nodeSelector", "affinity"] {
             put(&mut comparable, key, old_spec.get(key).value);
         }

@@ -13,11 +13,11 @@ pub(super) fn check(selector: &At<'_>, errors: &mut FieldErrors) {
         expression.get("key").named(names::qualified_name, errors);
         let values = expression.get("values");
         match expression.get("operator").text() {
-            "In" | "NotIn" if values.len() == 0 => {
+            "In" | "NotIn" if values.count() == 0 => {
                 values.required("must be specified when `operator` is 'In' or 'NotIn'", errors);
             }
             "In" | "NotIn" => {}
-            "Exists" | "DoesNotExist" if values.len() > 0 => {
+            "Exists" | "DoesNotExist" if values.count() > 0 => {
                 values
                     .forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'", errors);
             }

@@ -54,14 +54,15 @@ const FORBIDDEN: [&str; 6] = ["//", "/./", "/../", "%2f", "%2F", "\u{0}"];
 
 fn path(at: &At<'_>, errors: &mut FieldErrors) {
     let kind = at.get("pathType");
-    if !kind.exists() {
-        kind.required("pathType must be specified", errors);
-    } else {
+    if kind.exists() {
         kind.one_of(&["Exact", "ImplementationSpecific", "Prefix"], errors);
+    } else {
+        kind.required("pathType must be specified", errors);
     }
     let path = at.get("path");
     let free = kind.text() == "ImplementationSpecific";
-    if !path.text().starts_with('/') && !(free && path.text().is_empty()) {
+    let absolute = path.text().starts_with('/') || (free && path.text().is_empty());
+    if !absolute {
         path.invalid("must be an absolute path", errors);
     }
     if !free {
@@ -171,7 +172,7 @@ pub(super) fn endpoint_slice(root: &At<'_>, errors: &mut FieldErrors) {
     if kind.need(errors) {
         kind.one_of(&["FQDN", "IPv4", "IPv6"], errors);
     }
-    if root.get("endpoints").len() > MAX_ENDPOINTS {
+    if root.get("endpoints").count() > MAX_ENDPOINTS {
         root.get("endpoints").invalid("must have at most 1000 items", errors);
     }
     for endpoint in root.list("endpoints") {

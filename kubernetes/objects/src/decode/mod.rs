@@ -1,13 +1,18 @@
 //! Turning a client's JSON into an object of a kind: wrong types are errors with a path, unknown fields are
 //! warnings or errors and never stored.
 
-use std::fmt::Write as _;
+mod duplicates;
+mod path;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value};
 
 use crate::quantity::Quantity;
 use crate::resource::Resource;
 use crate::schema::{Bits, Format, Rest, SchemaRef, Shape, object_meta};
+pub use duplicates::duplicate_fields;
+use path::Path;
 
 /// What to do about unknown and duplicate fields (the `fieldValidation` query parameter).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +44,8 @@ pub enum Problem {
         "{kind} in version {version:?} cannot be handled as a {kind}: {path}: expected {expected}, found {found}"
     )]
     Type { kind: String, version: String, path: String, expected: &'static str, found: String },
-    #[error("strict decoding error: {}", .0.join(", "))]
-    Strict(Vec<String>),
+    #[error("{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}", .fields.join(", "))]
+    Strict { kind: String, version: String, fields: Vec<String> },
 }
 
 pub(crate) fn decode(
@@ -55,71 +60,21 @@ pub(crate) fn decode(
     } else {
         walk.value(resource.schema(), object)
     };
+    let (kind, version) = (resource.kind.to_string(), resource.version.to_string());
     if let Err(wrong) = outcome {
         return Err(Problem::Type {
-            kind: resource.kind.to_string(),
-            version: resource.version.to_string(),
+            kind,
+            version,
             path: wrong.path,
             expected: wrong.expected,
             found: wrong.found,
         });
     }
-    let unknown: Vec<String> =
+    let fields: Vec<String> =
         walk.unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect();
     match check {
-        FieldValidation::Strict if !unknown.is_empty() => Err(Problem::Strict(unknown)),
-        _ => Ok(unknown),
-    }
-}
-
-/// Where a walk is, printed only when something is wrong.
-#[derive(Debug, Default)]
-pub(crate) struct Path {
-    steps: Vec<Step>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Key(String),
-    Index(usize),
-}
-
-impl Path {
-    pub(crate) fn key(&mut self, key: &str) {
-        self.steps.push(Step::Key(key.to_owned()));
-    }
-
-    pub(crate) fn index(&mut self, index: usize) {
-        self.steps.push(Step::Index(index));
-    }
-
-    pub(crate) fn pop(&mut self) {
-        self.steps.pop();
-    }
-
-    pub(crate) fn with(&self, key: &str) -> String {
-        let mut text = self.to_string();
-        if !text.is_empty() {
-            text.push('.');
-        }
-        text.push_str(key);
-        text
-    }
-}
-
-impl std::fmt::Display for Path {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (position, step) in self.steps.iter().enumerate() {
-            match step {
-                Step::Key(key) if position == 0 => f.write_str(key)?,
-                Step::Key(key) => {
-                    f.write_char('.')?;
-                    f.write_str(key)?;
-                }
-                Step::Index(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
+        FieldValidation::Strict if !fields.is_empty() => Err(Problem::Strict { kind, version, fields }),
+        _ => Ok(fields),
     }
 }
 
