@@ -59,7 +59,7 @@ impl Volumes {
     /// Makes a volume of `bytes`; the same name again gives the same directory.
     pub async fn create(&self, name: &str, bytes: u64) -> Result<PathBuf, Error> {
         let dir = self.dir(name)?;
-        blocking(move || make(&dir, bytes, |data| make_dir(data))).await
+        blocking(move || make(&dir, bytes, make_dir)).await
     }
 
     /// Makes a volume with what is in another one now.
