@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sealos_objects::apply;
 use sealos_objects::decode::FieldValidation;
+use sealos_objects::{Part, apply};
 use serde_json::{Value, json};
 
 use crate::access::roles;
@@ -85,14 +85,18 @@ pub(crate) async fn ensure(parts: &Arc<Parts>, mut object: Value) -> Result<(), 
 
 /// Makes an object, or makes it be like this again.
 async fn overwrite(parts: &Arc<Parts>, object: Value) -> Result<(), Status> {
-    let call = place(parts, &object)?;
-    let Some(entry) = parts.store.get(&call.key()) else { return ensure(parts, object).await };
+    let (call, options) = (place(parts, &object)?, options());
+    let manager = crate::write::manager(&call, &options);
+    let apply = |live: &Value| {
+        apply::apply(&call.resource, live, &object, manager, true)
+            .map_err(|error| Status::internal(error.to_string()))
+    };
+    let Some(entry) = parts.store.get(&call.key()) else {
+        create::insert(&call, apply(&Value::Null)?, &options, Tracking::Done).await?;
+        return Ok(());
+    };
     let old = call::read(&entry)?;
-    let manager = crate::write::manager(&call, &options()).now;
-    let manager = apply::Manager { name: "kube-apiserver", subresource: "", now: manager };
-    let new = apply::apply(&call.resource, &old, &object, manager, true)
-        .map_err(|error| Status::internal(error.to_string()))?;
-    update::replace(&call, &entry, &old, new, sealos_objects::Part::Main, &options(), Tracking::Done).await?;
+    update::replace(&call, &entry, &old, apply(&old)?, Part::Main, &options, Tracking::Done).await?;
     Ok(())
 }
 

@@ -14,11 +14,11 @@ pub struct Identity {
 }
 
 /// Group of everyone whose name is known.
-pub const AUTHENTICATED: &str = "system:authenticated";
+pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 /// Group of everyone else.
-pub const UNAUTHENTICATED: &str = "system:unauthenticated";
+pub(crate) const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// Group that may do anything, whatever the roles say.
-pub const MASTERS: &str = "system:masters";
+pub(crate) const MASTERS: &str = "system:masters";
 
 impl Identity {
     /// A user in `groups` and in `system:authenticated`.

@@ -103,7 +103,10 @@ async fn connection(
         }
         async move { Ok::<_, Infallible>(server.handle(request).await) }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
+    // Told by ALPN: waiting for the first bytes to find out would have no end.
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
     builder
         .http1()
         .timer(TokioTimer::new())

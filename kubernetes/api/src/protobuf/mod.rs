@@ -327,7 +327,9 @@ mod tests {
     #[test]
     fn refuses_what_is_cut_off() {
         let body = envelope("v1", "Pod", &field(1, &field(1, b"web")));
-        for end in MAGIC.len() + 1..body.len() {
+        // Between two fields nothing shows that something is missing.
+        let between = body.len() - field(2, &field(1, &field(1, b"web"))).len();
+        for end in (MAGIC.len() + 1..body.len()).filter(|end| *end != between) {
             let outcome = decode(&body[..end]);
             assert!(matches!(outcome, Err(Error::Malformed | Error::Kind)), "{end}: {outcome:?}");
         }

@@ -60,6 +60,10 @@ pub(crate) async fn insert(
     let generated = begin(call, &mut object)?;
     let resource = &call.resource;
     resource.default(&mut object);
+    // What the client and defaults set is the client's; what follows is the server's.
+    if tracking == Tracking::Update {
+        apply::track(resource, &Value::Null, &mut object, manager(call, options));
+    }
     let mut admitted = admission::create(call, &mut object).await?;
     resource.prepare_create(&mut object);
     admission::finish_create(call, &mut object);
@@ -67,9 +71,6 @@ pub(crate) async fn insert(
     let name = encode::meta(&object, "name").to_owned();
     if !errors.is_empty() {
         return Err(Status::invalid(&call.what(), &name, &errors));
-    }
-    if tracking == Tracking::Update {
-        apply::track(resource, &Value::Null, &mut object, manager(call, options));
     }
     admitted.check_quota(call, None, &object).await?;
     if options.dry_run {

@@ -58,7 +58,7 @@ pub(crate) async fn patch(
             Kind::Merge | Kind::Apply => patch::merge(&old, &document),
             Kind::Strategic => call.resource.strategic_merge(&old, &document),
         };
-        let mut new = new.map_err(|error| malformed(call, &error))?;
+        let mut new = new.map_err(|error| malformed(&error))?;
         // The patched copy carries the old revision; only the patch itself may insist on one.
         if !names_revision(&document) {
             let meta = encode::metadata_mut(&mut new);
@@ -169,12 +169,11 @@ fn decode(call: &Call, object: &mut Value, options: &WriteOptions) -> Result<Vec
     call.resource.decode(object, options.check).map_err(|problem| Status::bad_request(problem.to_string()))
 }
 
-fn malformed(call: &Call, error: &PatchError) -> Status {
+fn malformed(error: &PatchError) -> Status {
     match error {
         PatchError::Malformed(_) => Status::bad_request(error.to_string()),
         PatchError::Unprocessable(_) => {
             Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", error.to_string())
-                .about(&call.what(), &call.asked.name)
         }
         PatchError::Unsupported => Status::unsupported(error.to_string()),
     }

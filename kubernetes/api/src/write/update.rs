@@ -68,6 +68,9 @@ pub(crate) async fn replace(
     let insists = check_preconditions(call, entry, old, &mut new)?;
     resource.prepare_update(&mut new, old, part);
     resource.default(&mut new);
+    if tracking == Tracking::Update {
+        apply::track(resource, old, &mut new, manager(call, options));
+    }
     let mut admitted = admission::update(call, old, &mut new, part).await?;
     // Admission may have changed the spec, and the generation counts that too.
     resource.prepare_update(&mut new, old, part);
@@ -75,9 +78,6 @@ pub(crate) async fn replace(
     let errors = resource.validate_update(&new, old, part);
     if !errors.is_empty() {
         return Err(Status::invalid(&call.what(), name, &errors));
-    }
-    if tracking == Tracking::Update {
-        apply::track(resource, old, &mut new, manager(call, options));
     }
     if same(old, &new) {
         return Ok(Some(Written { object: old.clone(), stored: Some(entry.value.clone()) }));
