@@ -13,7 +13,7 @@ import { Preview } from '../form/preview'
 import { problems as findProblems } from '../form/problems'
 import { bytes, cores, parseBytes, parseCpu, plural } from '../lib/units'
 import { Button } from '../ui/button'
-import { Trouble } from '../ui/bits'
+import { Crumbs, Trouble } from '../ui/bits'
 import { toast } from '../ui/toast'
 import css from './deploy.module.css'
 
@@ -88,9 +88,7 @@ export default function DeployPage() {
     >
       <title>Deploy an app · Sealos</title>
       <header className={css.header}>
-        <p className="small faint">
-          <Link to={`/w/${workspace}`}>Apps</Link> / new
-        </p>
+        <Crumbs to={`/w/${workspace}`} parent="Apps" here="new" />
         <h1>Deploy an app</h1>
       </header>
       <div className={css.main}>
@@ -111,7 +109,7 @@ export default function DeployPage() {
           domain={session?.domain ?? '…'}
         />
       </div>
-      <aside className={css.aside}>
+      <aside className={css.aside} aria-label="What will be made">
         <Preview workspace={workspace} spec={right ? spec : undefined} />
       </aside>
       <footer className={css.footer}>

@@ -1,10 +1,13 @@
 /** The frame around every page: where one is, how full the machine is, and the page itself. */
 
+import { useQuery } from '@tanstack/react-query'
 import { Menu as MenuIcon } from 'lucide-react'
 import { Dialog } from 'radix-ui'
 import { useState } from 'react'
-import { Link, Outlet, useLocation, useNavigate, useNavigation, useParams } from 'react-router'
+import { Link, Navigate, Outlet, useLocation, useNavigate, useNavigation, useParams } from 'react-router'
+import { ApiError } from '../api/client'
 import { useLive } from '../api/live'
+import { sessionQuery } from '../api/queries'
 import { IconButton } from '../ui/button'
 import { Seal } from '../ui/bits'
 import { useKeys } from './keys'
@@ -15,6 +18,7 @@ import css from './shell.module.css'
 export const Shell = () => {
   const { workspace = 'default' } = useParams()
   const live = useLive(workspace)
+  const { error } = useQuery(sessionQuery())
   const navigate = useNavigate()
   const navigation = useNavigation()
   const { pathname } = useLocation()
@@ -26,12 +30,14 @@ export const Shell = () => {
     '?': () => setHelp(true),
     a: () => void navigate(`/w/${workspace}`),
   })
+  // The session ended while the page was open, or in another tab.
+  if (error instanceof ApiError && error.status === 401) return <Navigate to="/logged-out" replace />
   return (
     <div className={css.shell}>
       <a className={css.skip} href="#page">
         Skip to the page
       </a>
-      <aside className={css.side}>
+      <aside className={css.side} aria-label="Sidebar">
         <Sidebar workspace={workspace} live={live} onHelp={() => setHelp(true)} />
       </aside>
       <header className={css.top}>

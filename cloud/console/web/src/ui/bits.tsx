@@ -2,6 +2,7 @@
 
 import { Check, Copy, TriangleAlert } from 'lucide-react'
 import { useState, type ReactNode } from 'react'
+import { Link } from 'react-router'
 import { ApiError } from '../api/client'
 import { Button, IconButton } from './button'
 import css from './bits.module.css'
@@ -90,6 +91,18 @@ export const Trouble = ({ error, title, retry }: { error: unknown; title: string
       </Button>
     )}
   </div>
+)
+
+/** Where the page stands. */
+export const Crumbs = ({ to, parent, here }: { to: string; parent: string; here: string }) => (
+  <nav aria-label="Breadcrumb">
+    <ol className={css.crumbs}>
+      <li>
+        <Link to={to}>{parent}</Link>
+      </li>
+      <li aria-current="page">{here}</li>
+    </ol>
+  </nav>
 )
 
 export const Kbd = ({ children }: { children: ReactNode }) => <kbd className={css.kbd}>{children}</kbd>

@@ -9,7 +9,7 @@ import { restartBlocked, useAct } from '../../lib/actions'
 import { hostOf } from '../../lib/units'
 import { useKeys } from '../../shell/keys'
 import { Button } from '../../ui/button'
-import { Empty, Seal, Skeleton, Trouble } from '../../ui/bits'
+import { Crumbs, Empty, Seal, Skeleton, Trouble } from '../../ui/bits'
 import { Pips, StatusBadge } from '../../ui/status'
 import css from './app.module.css'
 
@@ -53,9 +53,7 @@ export default function AppPage() {
     <div className={css.page}>
       <title>{`${name} · Sealos`}</title>
       <header className={css.header}>
-        <p className="small faint">
-          <Link to={`/w/${workspace}`}>Apps</Link> / {name}
-        </p>
+        <Crumbs to={`/w/${workspace}`} parent="Apps" here={name} />
         <div className={css.title}>
           <h1 className="truncate">{name}</h1>
           {app && <StatusBadge phase={app.phase} />}

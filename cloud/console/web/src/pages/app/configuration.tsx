@@ -81,7 +81,7 @@ const Editor = ({ app, spec: current }: { app: App; spec: AppSpec }) => {
         workspace={app.workspace}
         domain={session?.domain ?? '…'}
       />
-      <aside className={css.aside}>
+      <aside className={css.aside} aria-label="What will be made">
         <Preview workspace={app.workspace} spec={right ? spec : undefined} />
       </aside>
       <footer className={css.footer}>
