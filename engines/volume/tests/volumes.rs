@@ -1,5 +1,7 @@
 //! Volumes on whatever file system the temporary directory is on, and on btrfs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -168,7 +168,7 @@ mod tests {
 
     fn texts(path: &Path) -> Vec<String> {
         let text = fs::read_to_string(path).unwrap();
-        text.lines().map(|line| line.splitn(2, ' ').nth(1).unwrap().to_owned()).collect()
+        text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
     }
 
     #[test]

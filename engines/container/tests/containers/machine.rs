@@ -68,7 +68,7 @@ impl Machine {
     /// The text of a container's log, without times.
     pub(crate) fn log(&self, id: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(&format!("{id}.log"))).unwrap_or_default();
-        text.lines().map(|line| line.splitn(2, ' ').nth(1).unwrap().to_owned()).collect()
+        text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
     }
 
     /// What a script prints in a fresh container, which must succeed.

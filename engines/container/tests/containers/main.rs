@@ -1,6 +1,13 @@
 //! Real containers, as root. The binary is its own shim, so it runs without the test harness,
 //! which starts threads before anything else.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed, and its runner tells so"
+)]
+
 mod basics;
 mod bench;
 mod exec;
