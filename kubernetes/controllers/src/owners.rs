@@ -80,7 +80,8 @@ fn adopted<K: Object, O: Object>(candidate: &K, owner: &O) -> Value {
 fn released<K: Object, O: Object>(candidate: &K, owner: &O) -> Value {
     let mut owners = candidate.meta().owner_references.clone().unwrap_or_default();
     owners.retain(|o| o.uid != meta::uid(owner.meta()));
-    json!(owners)
+    // An empty list would stay in the object as such.
+    if owners.is_empty() { Value::Null } else { json!(owners) }
 }
 
 /// Wakes the controller of each changed object of `dependents`, and, for an orphan, every owner that

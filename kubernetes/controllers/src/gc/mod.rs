@@ -4,6 +4,7 @@ mod graph;
 mod sources;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::Request;
@@ -18,6 +19,7 @@ use graph::{Graph, Link, Node, Step};
 use sources::Kinds;
 
 const AT_ONCE: usize = 16;
+const UNSEEN_OWNER: Duration = Duration::from_secs(2);
 
 /// An object by its uid.
 pub(crate) type Uid = String;
@@ -51,15 +53,13 @@ pub(crate) fn start(cluster: &Cluster, shutdown: CancellationToken) -> impl Futu
 impl Collector {
     /// Takes in an object that appeared or changed.
     pub(super) fn seen(&self, node: Node) {
-        for uid in self.graph().put(node) {
-            self.queue.add(uid);
-        }
+        let look = self.graph().put(node);
+        look.into_iter().for_each(|uid| self.queue.add(uid));
     }
 
     pub(super) fn gone(&self, uid: &str) {
-        for uid in self.graph().remove(uid) {
-            self.queue.add(uid);
-        }
+        let look = self.graph().remove(uid);
+        look.into_iter().for_each(|uid| self.queue.add(uid));
     }
 
     fn graph(&self) -> MutexGuard<'_, Graph> {
@@ -73,17 +73,20 @@ impl Collector {
             (node, graph.unknown_owners(uid))
         };
         // The graph may be behind: an owner counts as absent only when the API says so.
-        let mut absent = Vec::new();
+        let (mut absent, mut unseen) = (Vec::new(), false);
         for owner in unknown {
             if self.is_absent(&node, &owner).await? {
                 absent.push(owner.uid);
+            } else {
+                unseen = true;
             }
         }
         let steps = self.graph().steps(uid, &absent);
         for step in steps {
             self.take(&node, step).await?;
         }
-        Ok(None)
+        // Nobody will tell of the end of an owner that is not watched (yet).
+        Ok(unseen.then_some(UNSEEN_OWNER))
     }
 
     async fn is_absent(&self, node: &Node, owner: &Link) -> Result<bool, Error> {
@@ -147,7 +150,7 @@ impl Collector {
     async fn drop_owners(&self, node: &Node, owners: &[Uid]) -> Result<(), Error> {
         self.change(node, |object| {
             let kept = object.metadata.owner_references.iter().flatten().filter(|o| !owners.contains(&o.uid));
-            json!({"ownerReferences": kept.collect::<Vec<_>>()})
+            json!({"ownerReferences": listed(kept)})
         })
         .await
     }
@@ -155,7 +158,7 @@ impl Collector {
     async fn drop_finalizer(&self, node: &Node, finalizer: &str) -> Result<(), Error> {
         self.change(node, |object| {
             let kept = object.metadata.finalizers.iter().flatten().filter(|f| *f != finalizer);
-            json!({"finalizers": kept.collect::<Vec<_>>()})
+            json!({"finalizers": listed(kept)})
         })
         .await
     }
@@ -185,6 +188,12 @@ impl Collector {
         let namespace = Some(node.key.namespace.as_str()).filter(|n| !n.is_empty());
         Request::new(<DynamicObject as kube::Resource>::url_path(&node.kind, namespace))
     }
+}
+
+/// A list for a merge patch; an empty one takes the field away.
+fn listed<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Value {
+    let items: Vec<T> = items.collect();
+    if items.is_empty() { Value::Null } else { json!(items) }
 }
 
 fn failed(verb: &'static str, node: &Node, source: kube::Error) -> Error {

@@ -231,8 +231,9 @@ async fn watch(collector: Collector, served: Arc<Served>, stop: CancellationToke
         }
     }
     // The kind is served no more, or everything stops.
-    for uid in collector.graph().uids_of(&kind) {
-        collector.graph().remove(&uid);
+    let mut graph = collector.graph();
+    for uid in graph.uids_of(&kind) {
+        graph.remove(&uid);
     }
 }
 

@@ -10,24 +10,30 @@ use crate::field::FieldErrors;
 use crate::quantity::Quantity;
 
 pub(super) fn check(pod: &At<'_>, errors: &mut FieldErrors) {
-    spec(&pod.get("spec"), errors);
+    spec(&pod.get("spec"), &[], errors);
 }
 
 /// A template: labels, annotations and a pod spec.
 pub(super) fn check_template(template: &At<'_>, errors: &mut FieldErrors) {
+    check_template_with(template, &[], errors);
+}
+
+/// The same when a controller adds the volumes `added` to each pod.
+pub(super) fn check_template_with(template: &At<'_>, added: &[String], errors: &mut FieldErrors) {
     let labels = template.to(&["metadata", "labels"]);
     for (key, value) in template.get("metadata").entries("labels") {
         meta::label(key, &value, &labels, errors);
     }
-    spec(&template.get("spec"), errors);
+    spec(&template.get("spec"), added, errors);
     let ephemeral = template.to(&["spec", "ephemeralContainers"]);
     if ephemeral.count() > 0 {
         ephemeral.forbidden("ephemeral containers not allowed in pod template", errors);
     }
 }
 
-pub(super) fn spec(spec: &At<'_>, errors: &mut FieldErrors) {
-    let (volumes, claims) = volume::all(spec, errors);
+pub(super) fn spec(spec: &At<'_>, added: &[String], errors: &mut FieldErrors) {
+    let (mut volumes, claims) = volume::all(spec, errors);
+    volumes.extend(added.iter().map(String::as_str));
     let pod = Pod { volumes, claims, host_network: spec.get("hostNetwork").flag() };
     let containers = spec.list("containers");
     if containers.is_empty() {

@@ -33,7 +33,9 @@ fn common(spec: &At<'_>, kind: &str, errors: &mut FieldErrors) {
     spec.get("minReadySeconds").not_negative(errors);
     spec.get("revisionHistoryLimit").not_negative(errors);
     selectors::check_against_template(spec, kind, errors);
-    pod::check_template(&spec.get("template"), errors);
+    let claims = spec.list("volumeClaimTemplates");
+    let added: Vec<String> = claims.iter().map(|c| c.to(&["metadata", "name"]).text().to_owned()).collect();
+    pod::check_template_with(&spec.get("template"), &added, errors);
     restarts_always(spec, errors);
 }
 
