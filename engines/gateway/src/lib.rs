@@ -21,7 +21,6 @@ mod watch;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -50,6 +49,8 @@ use crate::tls::{Authority, Certificates};
 pub struct Config {
     /// Where the authority for own certificates is kept; none keeps it in memory.
     pub authority_dir: Option<PathBuf>,
+    /// The port that clients are sent to when they shall use HTTPS.
+    pub https_port: u16,
     /// From the first byte of a request's header to its last.
     pub header_timeout: Duration,
     /// Between two requests of a connection.
@@ -62,17 +63,11 @@ pub struct Config {
     pub drain: Duration,
 }
 
-impl Config {
-    /// The usual limits, with the authority kept below `authority_dir`.
-    pub fn new(authority_dir: impl Into<PathBuf>) -> Self {
-        Self { authority_dir: Some(authority_dir.into()), ..Self::default() }
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             authority_dir: None,
+            https_port: 443,
             header_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
             max_header_bytes: 128 << 10,
@@ -99,7 +94,6 @@ impl Gateway {
             table: ArcSwap::default(),
             endpoints: Registry::default(),
             metrics: Metrics::default(),
-            https_port: AtomicU16::new(443),
         };
         Ok(Self {
             proxy: Arc::new(proxy),
@@ -126,8 +120,6 @@ impl Gateway {
     pub async fn serve_https(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
         let config = tls::server_config(Arc::clone(&self.certificates)).map_err(io::Error::other)?;
         let tls = Some(TlsAcceptor::from(config));
-        // Clients that shall change to HTTPS are sent here.
-        self.proxy.https_port.store(listener.local_addr()?.port(), Ordering::Relaxed);
         serve::run(listener, Door { proxy: Arc::clone(&self.proxy), tls }, shutdown).await
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -40,7 +39,6 @@ pub(crate) struct Proxy {
     pub(crate) table: ArcSwap<Table>,
     pub(crate) endpoints: Registry,
     pub(crate) metrics: Metrics,
-    pub(crate) https_port: AtomicU16,
 }
 
 /// What is known about a request from its head.
@@ -123,9 +121,7 @@ impl Proxy {
         active: Active,
         service: InService,
     ) -> Result<Response<ReplyBody>, Trouble> {
-        if let Some(response) =
-            reply::redirect(asked, &target.options, self.https_port.load(Ordering::Relaxed))
-        {
+        if let Some(response) = reply::redirect(asked, &target.options, self.config.https_port) {
             return Ok(response);
         }
         if let Target::Unavailable(state) = &target.backend {

@@ -106,22 +106,35 @@ pub struct Cidrs {
 const POD_PREFIX: u8 = 20;
 const SERVICE_PREFIX: u8 = 20;
 
-/// Ranges that no address, route or name server of this host uses now.
+/// Ranges for the cloud `id` that no address, route or name server of this host uses.
 ///
-/// The search starts at a random place: clouds that are down are invisible, and unlikely to be met.
-pub async fn pick_cidrs() -> Result<Cidrs, Error> {
+/// `previous` ranges are kept when they are still free, or when `bridge` shows that they are in use
+/// by this very cloud. The search starts at a place derived from `id`, so that clouds which are down,
+/// and so invisible, are unlikely to be met.
+pub async fn pick_cidrs(id: &str, bridge: &str, previous: Option<Cidrs>) -> Result<Cidrs, Error> {
     let links = Links::open()?;
+    if let Some(previous) = previous
+        && let Some(device) = links.find(bridge).await?
+        && links.addresses(device.index).await?.contains(&previous.pods.nth(1))
+    {
+        return Ok(previous);
+    }
     let used = used_ranges(&links).await?;
-    let start = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-    choose(start, &used).ok_or(Error::NoFreeRange)
+    choose(id, previous, &used).ok_or(Error::NoFreeRange)
 }
 
 /// The pure half of [`pick_cidrs`].
-fn choose(start: u64, used: &[Ipv4Net]) -> Option<Cidrs> {
+fn choose(id: &str, previous: Option<Cidrs>, used: &[Ipv4Net]) -> Option<Cidrs> {
     let free = |net: Ipv4Net| !used.iter().any(|other| other.overlaps(net));
+    if let Some(previous) = previous
+        && free(previous.pods)
+        && free(previous.services)
+    {
+        return Some(previous);
+    }
     // 10.64.0.0/10 holds 1024 ranges of /20: pods take the even, services the odd ones.
     let base = Ipv4Addr::new(10, 64, 0, 0).to_bits();
-    let start = u32::try_from(start % 512).unwrap_or_default();
+    let start = crate::name::hash(id.as_bytes()) % 512;
     (0..512).find_map(|step| {
         let index = (start + step) % 512 * 2;
         let pods = Ipv4Net::new(Ipv4Addr::from_bits(base + (index << 12)), POD_PREFIX)?;
@@ -192,10 +205,12 @@ mod tests {
 
     #[test]
     fn chooses_around_what_is_used() {
-        let first = choose(7, &[]).expect("free");
+        let first = choose("aaaaaaaa", None, &[]).expect("free");
         assert!(!first.pods.overlaps(first.services));
-        let second = choose(7, &[first.services]).expect("free");
+        let second = choose("aaaaaaaa", None, &[first.services]).expect("free");
         assert_ne!(first.pods, second.pods);
-        assert_eq!(choose(7, &[net("10.0.0.0/8")]), None);
+        assert_eq!(choose("bbbbbbbb", Some(first), &[]), Some(first), "what was chosen before stays");
+        assert_ne!(choose("bbbbbbbb", Some(first), &[first.pods]), Some(first));
+        assert_eq!(choose("aaaaaaaa", None, &[net("10.0.0.0/8")]), None);
     }
 }

@@ -47,7 +47,7 @@ impl Cloud {
         let id = format!("{:06x}{number:02x}", std::process::id() & 0x00ff_ffff);
         let bridge = format!("sealos-{}", &id[2..]);
         let dir = tempfile::tempdir().expect("a directory");
-        let cidrs = pick_cidrs().await.expect("free ranges");
+        let cidrs = pick_cidrs(&id, &bridge, None).await.expect("free ranges");
         let config = Config {
             id,
             bridge,
