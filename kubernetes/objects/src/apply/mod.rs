@@ -47,7 +47,7 @@ pub enum ApplyError {
 }
 
 /// Applies a decoded `config` over the live object (`Value::Null` when there is none). The result carries the
-/// new managedFields, and equals `live` when nothing changed. Defaults are the caller's next step.
+/// new managedFields, and equals `live` when nothing changed. A new object is left for the caller to default.
 pub fn apply(
     resource: &Resource,
     live: &Value,
@@ -70,6 +70,10 @@ pub fn apply(
     let mut object = if live.is_null() { config.clone() } else { merge::merge(schema, live, config) };
     if let Some(last) = &last {
         take_out(schema, &mut object, last, &applied, &entries);
+    }
+    if !live.is_null() {
+        // What was left out is no change: a list owned whole would else differ by its defaults.
+        resource.default(&mut object);
     }
     let difference = difference(resource, manager.subresource, live, &object);
     if !force {

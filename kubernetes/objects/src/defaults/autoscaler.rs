@@ -48,10 +48,9 @@ fn rules(behavior: &mut Object) {
 /// v1 knows one number; v2 a list of metrics.
 pub(crate) fn to_v2(object: &mut Value) {
     let Some(map) = object.as_object_mut() else { return };
-    if let Some(spec) = child_if(map, "spec")
-        && let Some(percent) = spec.remove("targetCPUUtilizationPercentage").and_then(|p| p.as_i64())
-    {
-        spec.insert("metrics".to_owned(), json!([cpu_metric(percent)]));
+    if let Some(spec) = child_if(map, "spec") {
+        let percent = spec.remove("targetCPUUtilizationPercentage").and_then(|p| p.as_i64());
+        spec.insert("metrics".to_owned(), json!([cpu_metric(percent.unwrap_or(CPU_PERCENT))]));
     }
     if let Some(status) = child_if(map, "status")
         && let Some(percent) = status.remove("currentCPUUtilizationPercentage").and_then(|p| p.as_i64())
