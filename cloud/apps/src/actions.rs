@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -16,7 +16,7 @@ use crate::Error;
 use crate::app::App;
 use crate::draft::Draft;
 use crate::plan::{Place, Plan, plan};
-use crate::readback::draft_of;
+use crate::readback::{draft_of, registry_of};
 use crate::status::{AppStatus, Workload, app_status};
 
 /// The apps of one workspace.
@@ -116,12 +116,14 @@ impl Apps {
     pub async fn draft(&self, name: &str) -> Result<Draft, Error> {
         let observed = self.observe(name).await?;
         let selector = app_selector(name);
-        let (services, scalers, files) = futures::try_join!(
+        let (services, scalers, files, secrets) = futures::try_join!(
             self.all::<Service>(&selector),
             self.all::<HorizontalPodAutoscaler>(&selector),
             self.all::<ConfigMap>(&selector),
+            self.all::<Secret>(&selector),
         )?;
-        Ok(draft_of(&observed, &services, &scalers, &files, &self.domain))
+        let draft = draft_of(&observed, &services, &scalers, &files, &self.domain);
+        Ok(Draft { registry: registry_of(name, &secrets), ..draft })
     }
 
     /// What happened to the app and its parts, newest last.

@@ -1,14 +1,14 @@
 //! From objects back to the request that would make them, so that an app can be edited. Pure.
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
 use sealos_kit::labels;
 use sealos_kit::quantity::Bytes;
 
 use crate::actions::Observed;
-use crate::draft::{Autoscale, ConfigFile, Draft, EnvValue, Metric, Port, Protocol, Storage};
+use crate::draft::{Autoscale, ConfigFile, Draft, EnvValue, Metric, Port, Protocol, Registry, Storage};
 
 /// The request that would make these objects.
 pub(crate) fn draft_of(
@@ -42,6 +42,16 @@ pub(crate) fn draft_of(
         name: status.name,
         ..Draft::default()
     }
+}
+
+/// The credentials of a private registry: without them the next deploy would take them away.
+pub(crate) fn registry_of(name: &str, secrets: &[Secret]) -> Option<Registry> {
+    let secret = secrets.iter().find(|secret| secret.metadata.name.as_deref() == Some(name))?;
+    let config = secret.data.as_ref()?.get(".dockerconfigjson")?;
+    let config: serde_json::Value = serde_json::from_slice(&config.0).ok()?;
+    let (server, login) = config["auths"].as_object()?.iter().next()?;
+    let text = |key: &str| login[key].as_str().map(str::to_owned);
+    Some(Registry { server: server.clone(), username: text("username")?, password: text("password")? })
 }
 
 fn replicas(observed: &Observed) -> u32 {

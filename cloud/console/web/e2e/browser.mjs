@@ -1,7 +1,8 @@
 // @ts-check
 /** Chromium for the tests, and a runner of a few lines: named steps, a picture of what failed, a count. */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 
@@ -18,6 +19,24 @@ const FLAGS = [
 
 export const launch = () =>
   chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: FLAGS })
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/**
+ * Holds the page as it is against the WCAG rules, levels A and AA.
+ * @param {import('playwright-core').Page} page
+ */
+export const accessible = async page => {
+  await page.evaluate(AXE)
+  /** @type {string[]} */
+  const found = await page.evaluate(async () => {
+    // The script above put it there.
+    const { axe } = /** @type {{ axe: typeof import('axe-core') }} */ (/** @type {unknown} */ (window))
+    const { violations } = await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa'] })
+    return violations.map(({ id, nodes }) => `${id} at ${nodes[0]?.target.join(' ')}`)
+  })
+  if (found.length > 0) throw new Error(`${page.url()}: ${found.join('; ')}`)
+}
 
 /** Collects the outcome of named steps. A step that fails does not keep the others from being tried. */
 export class Run {

@@ -8,7 +8,7 @@
  *   SEALOS_E2E_PICTURES  where pictures go (default: /tmp/sealos-e2e)
  */
 
-import { launch, Run } from './browser.mjs'
+import { accessible, launch, Run } from './browser.mjs'
 
 const link = process.env['SEALOS_CONSOLE_LINK']
 if (!link) throw new Error('set SEALOS_CONSOLE_LINK to what `sealos console` prints')
@@ -155,6 +155,16 @@ try {
     await openTab('Overview')
     await phase('running')
     await page.screenshot({ path: `${pictures}/overview.png` })
+  })
+
+  await run.step('everyone can read its pages', page, async () => {
+    const other = await context.newPage()
+    for (const path of ['', '/deploy', `/apps/${name}`, `/apps/${name}/logs`, `/apps/${name}/settings`]) {
+      await other.goto(`${base}/w/default${path}`)
+      await other.getByRole('heading', { level: 1 }).waitFor()
+      await accessible(other)
+    }
+    await other.close()
   })
 
   await run.step('it stops and starts', page, async () => {
