@@ -27,6 +27,8 @@ mod write;
 mod bootstrap;
 mod definitions;
 mod effects;
+mod expiry;
+mod quotas;
 mod registry;
 
 mod body;

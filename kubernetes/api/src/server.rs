@@ -28,7 +28,7 @@ use crate::identity::Identity;
 use crate::net::{memory::InProcess, tls};
 use crate::pki::Pki;
 use crate::registry::Registry;
-use crate::{bootstrap, definitions, route};
+use crate::{bootstrap, definitions, expiry, quotas, route};
 
 /// The node's HTTP handler: logs, exec, attach, port-forward, stats.
 pub type NodeService = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -110,6 +110,8 @@ impl Server {
         });
         bootstrap::run(&parts, &config).await?;
         definitions::resume(&parts);
+        expiry::start(&parts);
+        quotas::start(&parts);
         Ok(Self { parts })
     }
 

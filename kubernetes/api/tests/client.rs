@@ -352,6 +352,8 @@ async fn quotas_hold_under_a_race() {
     });
     let made = futures::future::join_all(racing).await.into_iter().filter(|ok| *ok).count();
     assert_eq!(made, 3);
+    let wait = ["wait", "--for", "jsonpath={.status.used.pods}=3", "quota/q", "--timeout", "10s"];
+    cluster.kubectl(&wait).await;
 }
 
 #[tokio::test]

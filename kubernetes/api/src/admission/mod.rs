@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::definitions;
 use crate::status::Status;
 
-pub(crate) use quota::Books;
+pub(crate) use quota::{Books, status as quota_status};
 pub(crate) use services::Allocator;
 
 /// The group of CustomResourceDefinitions.

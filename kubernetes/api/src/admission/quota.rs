@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sealos_objects::quantity::{Format, Quantity};
-use serde_json::Value;
+use sealos_store::Store;
+use serde_json::{Map, Value, json};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::call::{self, Call};
@@ -68,7 +69,7 @@ fn check_one(call: &Call, kind: &Counted, quota: &Value, more: &Amounts, new: &V
     if !bounds.keys().any(|name| more.contains_key(name)) {
         return Ok(());
     }
-    let used = kind.used(call)?;
+    let used = kind.used(&call.parts.store, &call.asked.namespace)?;
     let over: Vec<&String> = bounds
         .iter()
         .filter(|(name, bound)| {
@@ -94,6 +95,19 @@ fn check_one(call: &Call, kind: &Counted, quota: &Value, more: &Amounts, new: &V
     Err(Status::forbidden(&call.what(), crate::encode::meta(new, "name"), &why))
 }
 
+/// The status a quota should have now.
+pub(crate) fn status(store: &Store, quota: &Value) -> Result<Value, Status> {
+    let namespace = crate::encode::meta(quota, "namespace");
+    let hard = quota.pointer("/spec/hard").cloned().unwrap_or_else(|| json!({}));
+    let mut used = Map::new();
+    for name in hard.as_object().into_iter().flat_map(Map::keys) {
+        let amounts = Counted::named(name).used(store, namespace)?;
+        let amount = amounts.get(name).copied().unwrap_or_else(zero);
+        used.insert(name.clone(), amount.to_string().into());
+    }
+    Ok(json!({ "hard": hard, "used": used }))
+}
+
 fn zero() -> Quantity {
     Quantity::from_int(0, Format::Decimal)
 }
@@ -107,11 +121,24 @@ enum Counted {
     Pods,
     Claims,
     Services,
-    /// Only how many there are: the names under which quotas count them.
+    /// Only how many there are: the names under which quotas count them, and their bucket.
     Others(Vec<String>, String),
 }
 
 impl Counted {
+    /// What a name in a quota counts.
+    fn named(name: &str) -> Self {
+        let counted = name.strip_prefix("count/").unwrap_or(name);
+        match counted {
+            "pods" => Self::Pods,
+            "persistentvolumeclaims" | "requests.storage" => Self::Claims,
+            _ if name.contains(".storageclass.storage.k8s.io/") => Self::Claims,
+            "services" | "services.nodeports" | "services.loadbalancers" => Self::Services,
+            _ if BOUNDS.iter().any(|(bound, _, _)| *bound == name) => Self::Pods,
+            bucket => Self::Others(vec![name.to_owned()], bucket.to_owned()),
+        }
+    }
+
     fn of(call: &Call) -> Self {
         let resource = &call.resource;
         match (&*resource.group, &*resource.plural) {
@@ -123,7 +150,7 @@ impl Counted {
                 if group.is_empty() {
                     names.push(plural.to_owned());
                 }
-                Self::Others(names, keys::prefix(resource, &call.asked.namespace))
+                Self::Others(names, keys::bucket(resource))
             }
         }
     }
@@ -137,15 +164,18 @@ impl Counted {
         }
     }
 
-    fn used(&self, call: &Call) -> Result<Amounts, Status> {
-        let prefix = match self {
-            Self::Others(_, prefix) => prefix.clone(),
-            _ => keys::prefix(&call.resource, &call.asked.namespace),
+    /// What the stored objects of this kind in a namespace use.
+    fn used(&self, store: &Store, namespace: &str) -> Result<Amounts, Status> {
+        let bucket = match self {
+            Self::Pods => "pods",
+            Self::Claims => "persistentvolumeclaims",
+            Self::Services => "services",
+            Self::Others(_, bucket) => bucket,
         };
         let mut used = Amounts::new();
-        for entry in call.parts.store.list(&prefix, None, 0).entries {
+        for entry in store.list(&format!("{bucket}/{namespace}/"), None, 0).entries {
             for (name, amount) in self.amounts(&call::read(&entry)?) {
-                let sum = used.get(&name).map_or_else(|| amount.clone(), |sum| sum.plus(&amount));
+                let sum = used.get(&name).map_or(amount, |sum| sum.plus(&amount));
                 used.insert(name, sum);
             }
         }
