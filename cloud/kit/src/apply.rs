@@ -1,10 +1,10 @@
 //! Writing objects of any kind: server-side apply under one field manager, undone as a whole if a
 //! first creation fails half-way.
 
+use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
-use kube::Client;
 use serde_json::Value;
 
 use crate::labels::FIELD_MANAGER;
@@ -45,7 +45,11 @@ pub fn message(error: &kube::Error) -> String {
 }
 
 /// A handle for an object of any kind, in its namespace if it has one.
-pub fn api_for(client: &Client, namespace: &str, object: &Value) -> Result<(Api<DynamicObject>, ApiResource), Error> {
+pub fn api_for(
+    client: &Client,
+    namespace: &str,
+    object: &Value,
+) -> Result<(Api<DynamicObject>, ApiResource), Error> {
     let text = |key: &'static str| object[key].as_str().ok_or(Error::Incomplete(key));
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -54,7 +58,11 @@ pub fn api_for(client: &Client, namespace: &str, object: &Value) -> Result<(Api<
 }
 
 /// Applies namespaced objects in order. If one is refused, those that this call created are deleted again.
-pub async fn apply_all(client: &Client, namespace: &str, objects: &[Value]) -> Result<Vec<DynamicObject>, Error> {
+pub async fn apply_all(
+    client: &Client,
+    namespace: &str,
+    objects: &[Value],
+) -> Result<Vec<DynamicObject>, Error> {
     let mut written = Vec::with_capacity(objects.len());
     let mut created = Vec::new();
     for object in objects {
@@ -81,7 +89,8 @@ async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<(Dyna
     let (api, _) = api_for(client, namespace, object)?;
     let name = object["metadata"]["name"].as_str().ok_or(Error::Incomplete("metadata.name"))?;
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
-    let refused = |source| Error::Refused { kind: kind.clone(), name: name.to_owned(), source: Box::new(source) };
+    let refused =
+        |source| Error::Refused { kind: kind.clone(), name: name.to_owned(), source: Box::new(source) };
     let existed = api.get_metadata_opt(name).await.map_err(refused)?.is_some();
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let done = api.patch(name, &params, &Patch::Apply(object)).await.map_err(refused)?;
@@ -95,4 +104,3 @@ async fn undo(client: &Client, namespace: &str, object: &Value) {
         tracing::warn!(%name, %error, "could not take back an object of a failed deployment");
     }
 }
-

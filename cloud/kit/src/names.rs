@@ -14,7 +14,9 @@ pub struct AppName(String);
 
 /// Why a text is no name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{given}` is not a valid app name: {why}; use a lower-case letter first, then lower-case letters, digits and dashes, at most {APP_NAME_MAX} characters")]
+#[error(
+    "`{given}` is not a valid app name: {why}; use a lower-case letter first, then lower-case letters, digits and dashes, at most {APP_NAME_MAX} characters"
+)]
 pub struct InvalidName {
     given: String,
     why: &'static str,

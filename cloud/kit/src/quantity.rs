@@ -58,7 +58,8 @@ impl Cpu {
 
     /// Reads `500m`, `0.5` or `2`.
     pub fn parse(text: &str) -> Result<Self, InvalidAmount> {
-        let refuse = || InvalidAmount { given: text.into(), what: "an amount of CPU", example: "`500m` or `2`" };
+        let refuse =
+            || InvalidAmount { given: text.into(), what: "an amount of CPU", example: "`500m` or `2`" };
         let trimmed = text.trim();
         let (number, factor) = trimmed.strip_suffix('m').map_or((trimmed, 1000.0), |n| (n, 1.0));
         let value = decimal(number).ok_or_else(refuse)? * factor;
@@ -79,7 +80,8 @@ impl Bytes {
 
     /// Reads `256Mi`, `1Gi`, `1G`, `512MB` or plain bytes.
     pub fn parse(text: &str) -> Result<Self, InvalidAmount> {
-        let refuse = || InvalidAmount { given: text.into(), what: "an amount of bytes", example: "`256Mi` or `1Gi`" };
+        let refuse =
+            || InvalidAmount { given: text.into(), what: "an amount of bytes", example: "`256Mi` or `1Gi`" };
         let trimmed = text.trim();
         let split = trimmed.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(trimmed.len());
         let (number, unit) = trimmed.split_at(split);
@@ -177,7 +179,8 @@ mod tests {
         for (text, shown) in [("500m", "500m"), ("0.5", "500m"), ("2", "2"), ("1.5", "1500m")] {
             assert_eq!(Cpu::parse(text).map(|c| c.to_string()).as_deref(), Ok(shown));
         }
-        for (text, shown) in [("256Mi", "256Mi"), ("1024Mi", "1Gi"), ("1G", "1000000000"), ("0.5Gi", "512Mi")] {
+        for (text, shown) in [("256Mi", "256Mi"), ("1024Mi", "1Gi"), ("1G", "1000000000"), ("0.5Gi", "512Mi")]
+        {
             assert_eq!(Bytes::parse(text).map(|b| b.to_string()).as_deref(), Ok(shown));
         }
         for bad in ["", "0", "-1", "1e3", "x", "1 2"] {

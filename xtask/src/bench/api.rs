@@ -14,30 +14,30 @@ use super::report::{Outcome, percentile};
 const LISTS: usize = 11;
 
 /// Where the load goes.
-pub struct Load<'a> {
+pub(crate) struct Load<'a> {
     /// The server.
-    pub target: &'a Target,
+    pub(crate) target: &'a Target,
     /// Everything is below this namespace.
-    pub namespace: &'a str,
+    pub(crate) namespace: &'a str,
     /// How many objects.
-    pub objects: usize,
+    pub(crate) objects: usize,
     /// How many connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
 }
 
 /// Makes the namespace of a run.
-pub async fn namespace(target: &Target, name: &str) -> Result<()> {
+pub(crate) async fn namespace(target: &Target, name: &str) -> Result<()> {
     let body = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{name}"}}}}"#);
     target.connect().await?.send(Method::POST, "/api/v1/namespaces", body.into()).await.map(drop)
 }
 
 impl Load<'_> {
     /// The collection.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/api/v1/namespaces/{}/configmaps", self.namespace)
     }
 
-    pub async fn create(&self) -> Result<Outcome> {
+    pub(crate) async fn create(&self) -> Result<Outcome> {
         let path = self.path();
         let text = "x".repeat(1000);
         let body = |i: usize| {
@@ -48,19 +48,19 @@ impl Load<'_> {
         self.each(|i| (Method::POST, path.clone(), body(i).into())).await
     }
 
-    pub async fn get(&self) -> Result<Outcome> {
+    pub(crate) async fn get(&self) -> Result<Outcome> {
         let path = self.path();
         self.each(|i| (Method::GET, format!("{path}/c{i}"), Bytes::new())).await
     }
 
-    pub async fn patch(&self) -> Result<Outcome> {
+    pub(crate) async fn patch(&self) -> Result<Outcome> {
         let path = self.path();
         self.each(|i| (Method::PATCH, format!("{path}/c{i}"), format!(r#"{{"data":{{"n":"{i}"}}}}"#).into()))
             .await
     }
 
     /// Median milliseconds and bytes of listing everything.
-    pub async fn list(&self) -> Result<(f64, usize)> {
+    pub(crate) async fn list(&self) -> Result<(f64, usize)> {
         let mut connection = self.target.connect().await?;
         let (mut times, mut size) = (Vec::new(), 0);
         for _ in 0..LISTS {
@@ -73,7 +73,7 @@ impl Load<'_> {
     }
 
     /// Removes the namespace.
-    pub async fn clean(&self) -> Result<()> {
+    pub(crate) async fn clean(&self) -> Result<()> {
         let path = format!("/api/v1/namespaces/{}", self.namespace);
         self.target
             .connect()

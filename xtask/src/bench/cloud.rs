@@ -8,17 +8,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 /// A running cloud; taken down when dropped.
-pub struct BenchCloud {
+pub(crate) struct BenchCloud {
     dir: TempDir,
     program: PathBuf,
     daemon: Child,
     /// From the start of the process to `ready`.
-    pub ready_after: Duration,
+    pub(crate) ready_after: Duration,
 }
 
 impl BenchCloud {
     /// Starts the second time, so that keys and settings exist, and measures that.
-    pub fn start(program: &Path) -> Result<Self> {
+    pub(crate) fn start(program: &Path) -> Result<Self> {
         let program =
             program.canonicalize().context("find the sealos binary; run `cargo build --release` first")?;
         let dir = TempDir::with_prefix("sealos-bench-")?;
@@ -30,28 +30,28 @@ impl BenchCloud {
     }
 
     /// The administrator's kubeconfig.
-    pub fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("data/kubeconfig")
     }
 
     /// A place for files.
-    pub fn scratch(&self) -> &Path {
+    pub(crate) fn scratch(&self) -> &Path {
         self.dir.path()
     }
 
     /// Runs the program against this cloud.
-    pub fn sealos(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn sealos(&self, args: &[&str]) -> Result<String> {
         run(&self.program, self.dir.path(), args)
     }
 
     /// Runs kubectl against this cloud.
-    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Result<String> {
         let mut command = Command::new("kubectl");
         text(&command.args(args).env("KUBECONFIG", self.kubeconfig()).output().context("run kubectl")?)
     }
 
     /// The daemon's resident memory in MiB (proc(5), `VmRSS`).
-    pub fn memory(&self) -> Result<f64> {
+    pub(crate) fn memory(&self) -> Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.daemon.id()))?;
         let line = status.lines().find(|l| l.starts_with("VmRSS:")).context("no VmRSS")?;
         let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
@@ -59,7 +59,7 @@ impl BenchCloud {
     }
 
     /// The memory once it has not changed for a second.
-    pub fn settled_memory(&self) -> Result<f64> {
+    pub(crate) fn settled_memory(&self) -> Result<f64> {
         let mut last = self.memory()?;
         for _ in 0..20 {
             std::thread::sleep(Duration::from_secs(1));

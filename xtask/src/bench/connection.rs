@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 /// An API server and how to be let in.
 #[derive(Clone)]
-pub struct Target {
+pub(crate) struct Target {
     tls: TlsConnector,
     host: String,
     port: u16,
@@ -25,7 +25,7 @@ pub struct Target {
 }
 
 /// One connection.
-pub struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: String,
     bearer: Option<String>,
@@ -33,7 +33,7 @@ pub struct Connection {
 
 impl Target {
     /// From a kubeconfig's context.
-    pub fn new(config: &kube::Config) -> Result<Self> {
+    pub(crate) fn new(config: &kube::Config) -> Result<Self> {
         let tls = config.rustls_client_config().context("use the kubeconfig's certificates")?;
         let token = config.auth_info.token.as_ref();
         Ok(Self {
@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// Opens a connection.
-    pub async fn connect(&self) -> Result<Connection> {
+    pub(crate) async fn connect(&self) -> Result<Connection> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.context("connect")?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(self.host.clone()).context("a server name")?;
@@ -58,7 +58,7 @@ impl Target {
 
 impl Connection {
     /// Sends a request; the answer's body is still to be read.
-    pub async fn open(&mut self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
+    pub(crate) async fn open(&mut self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>> {
         let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let mut request = Request::builder()
             .method(method)
@@ -73,7 +73,7 @@ impl Connection {
     }
 
     /// Sends a request and reads the whole answer.
-    pub async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Bytes> {
+    pub(crate) async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Bytes> {
         let response = self.open(method, path, body).await?;
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();

@@ -18,7 +18,7 @@ use report::Report;
 
 /// `cargo xtask bench`
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// A kubeconfig of another Kubernetes to put under the same API load afterwards
     #[arg(long, value_name = "KUBECONFIG")]
     against: Option<PathBuf>,
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 /// Runs everything and prints a table.
-pub async fn run(args: &Args) -> Result<()> {
+pub(crate) async fn run(args: &Args) -> Result<()> {
     let mut report = Report::default();
     let cloud = BenchCloud::start(&args.sealos)?;
     report.add("ready after process start", "", format!("{:.0} ms", cloud.ready_after.as_secs_f64() * 1e3));

@@ -19,7 +19,7 @@ const BUSYBOX: &str = "/bin/busybox";
 const PODS: usize = 11;
 
 /// Measures single pods and a Deployment of 50.
-pub async fn measure(cloud: &BenchCloud, target: &Target, report: &mut Report) -> Result<()> {
+pub(crate) async fn measure(cloud: &BenchCloud, target: &Target, report: &mut Report) -> Result<()> {
     image(cloud)?;
     let mut times = Vec::new();
     for i in 0..PODS {

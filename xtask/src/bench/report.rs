@@ -2,19 +2,19 @@
 
 /// Measured rows.
 #[derive(Default)]
-pub struct Report(Vec<(String, String, String)>);
+pub(crate) struct Report(Vec<(String, String, String)>);
 
 impl Report {
     /// Adds a row, and says it at once on stderr, since a benchmark takes a while.
     #[expect(clippy::print_stderr, reason = "progress of a command-line chore")]
-    pub fn add(&mut self, what: &str, who: &str, value: String) {
+    pub(crate) fn add(&mut self, what: &str, who: &str, value: String) {
         eprintln!("{what} {who}: {value}");
         self.0.push((what.to_owned(), who.to_owned(), value));
     }
 
     /// Prints the table.
     #[expect(clippy::print_stdout, reason = "the result of a command-line chore")]
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("| what | sealos | against |\n|---|---|---|");
         for (what, _, value) in self.0.iter().filter(|(_, who, _)| who.is_empty()) {
             let other = self.0.iter().find(|(w, who, _)| w == what && !who.is_empty());
@@ -24,9 +24,9 @@ impl Report {
 }
 
 /// Rate and latencies of many operations.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Operations a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Median, milliseconds.
     pub p50: f64,
     /// 99th percentile, milliseconds.
@@ -34,7 +34,7 @@ pub struct Outcome {
 }
 
 /// The value below which this share of sorted values lies.
-pub fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -20,7 +20,7 @@ const CHANGES: usize = 2000;
 const WRITERS: usize = 8;
 
 /// Events a second over all watchers while objects are patched, and the delay from the request to the event.
-pub async fn fan_out(load: &Load<'_>, watchers: usize) -> Result<Outcome> {
+pub(crate) async fn fan_out(load: &Load<'_>, watchers: usize) -> Result<Outcome> {
     let list = load
         .target
         .connect()

@@ -1,0 +1,42 @@
+//! What the machine must offer, checked before anything is written.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{Uid, geteuid};
+
+/// Below this much room nothing useful would run.
+const MIN_FREE: u64 = 512 << 20;
+
+/// Refuses with what to do if this machine cannot run a cloud.
+pub(crate) fn check(data_dir: &Path) -> Result<()> {
+    if geteuid() != Uid::from_raw(0) {
+        bail!("`sealos up` makes containers and networks and must run as root; run it with sudo");
+    }
+    std::fs::create_dir_all(data_dir).with_context(|| format!("make the data directory {}", data_dir.display()))?;
+    let stat = statvfs(data_dir).with_context(|| format!("look at the disk of {}", data_dir.display()))?;
+    let free = stat.blocks_available() * stat.fragment_size();
+    if free < MIN_FREE {
+        let (free, least) = (crate::output::size(free), crate::output::size(MIN_FREE));
+        bail!("the disk of {} has {free} left and {least} are needed; free some, or choose another --data-dir", data_dir.display());
+    }
+    for (path, what) in [("/proc/self/ns/net", "network namespaces"), ("/proc/self/ns/pid", "process namespaces")] {
+        if !Path::new(path).exists() {
+            bail!("this kernel has no {what}; containers need them");
+        }
+    }
+    let filesystems = std::fs::read_to_string("/proc/filesystems").context("read /proc/filesystems")?;
+    if !filesystems.contains("overlay") && !Path::new("/sys/module/overlay").exists() {
+        load_overlay()?;
+    }
+    Ok(())
+}
+
+fn load_overlay() -> Result<()> {
+    let done = std::process::Command::new("modprobe").arg("overlay").status();
+    if done.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    bail!("this kernel has no overlayfs, which containers need; load it with `modprobe overlay`")
+}
