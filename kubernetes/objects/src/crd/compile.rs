@@ -13,19 +13,46 @@ const MAX_DEPTH: usize = 64;
 
 /// Compiles the root schema; its apiVersion, kind and metadata are the server's.
 pub(super) fn root(arena: &mut Arena, schema: &Value) -> Result<Id, FieldErrors> {
-    let id = node(arena, schema, "", 0)?;
-    let mut root = compiled(arena, schema, "", 0)?;
-    if let (Shape::Any, true) = (&root.shape, schema.is_null()) {
-        root.shape = Shape::Object { fields: Vec::new(), rest: Rest::Keep, atomic: false };
+    if schema.is_null() {
+        return Ok(unknown(arena));
     }
+    let mut root = compiled(arena, schema, "", 0)?;
     root.rules.get_or_insert_default().embedded = true;
-    arena.set(id, root);
-    Ok(id)
+    Ok(arena.add_node(root))
+}
+
+/// The root of objects nothing is known about.
+pub(super) fn unknown(arena: &mut Arena) -> Id {
+    let shape = Shape::Object { fields: Vec::new(), rest: Rest::Keep, atomic: false };
+    let rules = Rules { embedded: true, ..Rules::default() };
+    arena.add_node(Node { shape, rules: Some(Box::new(rules)) })
 }
 
 /// The CEL rules, compiled once; nothing when the schema has none.
 pub(super) fn rules(schema: &Value) -> Option<kube_cel::CompiledSchema> {
-    has_rules(schema).then(|| kube_cel::compile_schema(schema))
+    has_rules(schema).then(|| kube_cel::compile_schema(&ruled(schema, false)))
+}
+
+/// The schema without its descriptions, and without the branches that lead to no rule.
+fn ruled(schema: &Value, below_rule: bool) -> Value {
+    let Some(map) = schema.as_object() else { return schema.clone() };
+    let below_rule = below_rule || map.contains_key("x-kubernetes-validations");
+    let keep = |inner: &Value| below_rule || has_rules(inner);
+    let mut kept = serde_json::Map::new();
+    for (key, value) in map {
+        let value = match (key.as_str(), value) {
+            ("description" | "example" | "externalDocs", _) => continue,
+            ("properties", Value::Object(fields)) => {
+                let fields = fields.iter().filter(|(_, inner)| keep(inner));
+                fields.map(|(name, inner)| (name.clone(), ruled(inner, below_rule))).collect()
+            }
+            ("items" | "additionalProperties", inner) if keep(inner) => ruled(inner, below_rule),
+            ("items" | "additionalProperties", _) => continue,
+            (_, value) => value.clone(),
+        };
+        kept.insert(key.clone(), value);
+    }
+    Value::Object(kept)
 }
 
 /// What is wrong with the CEL rules of every level.
@@ -70,14 +97,39 @@ fn node(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<I
 
 fn compiled(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Node, FieldErrors> {
     let shape = shape(arena, schema, path, depth)?;
-    let rules = Rules {
-        default: schema.get("default").filter(|default| !default.is_null()).cloned(),
-        nullable: flag(schema, &["nullable"]),
-        embedded: flag(schema, &["x-kubernetes-embedded-resource"]),
-        checks: checks(schema, path)?,
-    };
-    Ok(Node { shape, rules: Some(Box::new(rules)) })
+    let default = schema.get("default").filter(|default| !default.is_null()).cloned();
+    let nullable = flag(schema, &["nullable"]);
+    let embedded = flag(schema, &["x-kubernetes-embedded-resource"]);
+    let checks = CHECKED.iter().any(|key| schema.get(key).is_some())
+        || text(schema, &["x-kubernetes-list-type"]) == "set";
+    let checks = if checks { Some(Box::new(self::checks(schema, path)?)) } else { None };
+    // Most fields of most schemas have nothing of this.
+    let any = default.is_some() || nullable || embedded || checks.is_some();
+    let rules = any.then(|| Box::new(Rules { default, nullable, embedded, checks }));
+    Ok(Node { shape, rules })
 }
+
+/// What makes a field worth checking beyond its type.
+const CHECKED: [&str; 18] = [
+    "required",
+    "enum",
+    "minimum",
+    "maximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+];
 
 fn shape(arena: &mut Arena, schema: &Value, path: &str, depth: usize) -> Result<Shape, FieldErrors> {
     if flag(schema, &["x-kubernetes-int-or-string"]) {

@@ -52,7 +52,7 @@ fn fill_field(schema: SchemaRef<'_>, map: &mut Map<String, Value>, name: &str) {
 pub(crate) fn validate(custom: &Custom, object: &Value, old: Option<&Value>, errors: &mut FieldErrors) {
     let before = errors.0.len();
     check(custom.schema(), object, old, "", errors);
-    let Some(rules) = custom.rules.as_ref().filter(|_| errors.0.len() == before) else { return };
+    let Some(rules) = custom.rules().filter(|_| errors.0.len() == before) else { return };
     if let Err(problems) = kube_cel::validate_compiled(rules, object, old) {
         for problem in problems.into_vec() {
             let value = at_path(object, &problem.field_path);
@@ -112,7 +112,9 @@ fn check(schema: SchemaRef<'_>, value: &Value, old: Option<&Value>, path: &str, 
         return;
     }
     if let Some(rules) = rules {
-        rules.checks.run(value, path, errors);
+        if let Some(checks) = &rules.checks {
+            checks.run(value, path, errors);
+        }
         if rules.embedded && !path.is_empty() {
             embedded(value, path, errors);
         }

@@ -11,7 +11,7 @@ mod jsonpath;
 mod tests;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -28,17 +28,39 @@ pub(crate) use definition::{check as check_definition, check_change as check_def
 pub(crate) use instance::{default, validate};
 use jsonpath::JsonPath;
 
-/// One served version of a custom resource.
+/// One served version of a custom resource. Its schema is compiled when the first object needs it: a cluster
+/// has many definitions it hardly uses.
 #[derive(Debug)]
 pub(crate) struct Custom {
-    arena: Arena,
-    root: Id,
-    /// The version's OpenAPI schema as the user wrote it, for OpenAPI documents.
-    document: Value,
-    rules: Option<kube_cel::CompiledSchema>,
+    /// The version's OpenAPI schema as the user wrote it, as JSON text.
+    document: Box<str>,
+    compiled: OnceLock<Compiled>,
     columns: Vec<CustomColumn>,
     selectable: Vec<String>,
     scale: Option<ScalePaths>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    arena: Arena,
+    root: Id,
+    rules: Option<kube_cel::CompiledSchema>,
+}
+
+impl Compiled {
+    /// A definition is checked before it is served. Should its schema not compile all the same, nothing is
+    /// known about its objects, and they are kept as they are.
+    fn new(document: &Value) -> Self {
+        let mut arena = Arena::default();
+        match compile::root(&mut arena, document) {
+            Ok(root) => Self { arena, root, rules: compile::rules(document) },
+            Err(_) => {
+                let mut arena = Arena::default();
+                let root = compile::unknown(&mut arena);
+                Self { arena, root, rules: None }
+            }
+        }
+    }
 }
 
 /// Where a custom resource keeps its scale, as keys from the object's root.
@@ -50,12 +72,26 @@ pub(crate) struct ScalePaths {
 }
 
 impl Custom {
-    pub(crate) fn schema(&self) -> SchemaRef<'_> {
-        self.arena.at(self.root)
+    fn compiled(&self) -> &Compiled {
+        self.compiled.get_or_init(|| Compiled::new(&self.parsed()))
     }
 
-    pub(crate) fn document(&self) -> &Value {
+    pub(crate) fn schema(&self) -> SchemaRef<'_> {
+        let compiled = self.compiled();
+        compiled.arena.at(compiled.root)
+    }
+
+    fn rules(&self) -> Option<&kube_cel::CompiledSchema> {
+        self.compiled().rules.as_ref()
+    }
+
+    /// The schema as the user wrote it.
+    pub(crate) fn document(&self) -> &str {
         &self.document
+    }
+
+    pub(crate) fn parsed(&self) -> Value {
+        serde_json::from_str(&self.document).unwrap_or_default()
     }
 
     /// Fields it can be selected by, such as `spec.color`.
@@ -127,10 +163,7 @@ fn subresources(version: &Value, group: &str, name: &str, kind: &str) -> Vec<Sub
 }
 
 fn custom(version: &Value) -> Result<Custom, FieldErrors> {
-    let schema = at(version, &["schema", "openAPIV3Schema"]).cloned().unwrap_or_default();
-    let mut arena = Arena::default();
-    let root = compile::root(&mut arena, &schema)?;
-    let rules = compile::rules(&schema);
+    let document = at(version, &["schema", "openAPIV3Schema"]).unwrap_or(&Value::Null).to_string();
     let keys = |path: &str| -> Vec<String> {
         path.trim_start_matches('.').split('.').map(ToOwned::to_owned).collect()
     };
@@ -142,7 +175,13 @@ fn custom(version: &Value) -> Result<Custom, FieldErrors> {
     let selectable = list(version, &["selectableFields"]).iter();
     let selectable =
         selectable.map(|field| text(field, &["jsonPath"]).trim_start_matches('.').to_owned()).collect();
-    Ok(Custom { arena, root, rules, columns: printer_columns(version)?, selectable, scale, document: schema })
+    Ok(Custom {
+        document: document.into(),
+        compiled: OnceLock::new(),
+        columns: printer_columns(version)?,
+        selectable,
+        scale,
+    })
 }
 
 fn printer_columns(version: &Value) -> Result<Vec<CustomColumn>, FieldErrors> {

@@ -50,7 +50,7 @@ pub fn fingerprint(resources: &[Arc<Resource>], group: &str, version: &str) -> u
             subresource.name.hash(&mut hasher);
         }
         if let Some(custom) = resource.custom() {
-            custom.document().to_string().hash(&mut hasher);
+            custom.document().hash(&mut hasher);
         }
     }
     hasher.finish()

@@ -46,7 +46,7 @@ pub(super) fn of(resources: &[&Arc<Resource>]) -> Map<String, Value> {
         .insert(format!("{META}.Patch"), json!({"description": "A patch to an object.", "type": "object"}));
     for resource in resources {
         if let Some(custom) = resource.custom() {
-            schemas.insert(name(resource), custom_schema(custom.document()));
+            schemas.insert(name(resource), custom_schema(custom.parsed()));
         }
         if let Some(schema) = schemas.get_mut(&name(resource)) {
             schema[KINDS] = json!([kind(resource)]);
@@ -94,8 +94,8 @@ fn annotate(owner: &str, schema: &mut Value) {
 }
 
 /// A custom schema with the fields every object has.
-fn custom_schema(document: &Value) -> Value {
-    let mut schema = if document.is_object() { document.clone() } else { json!({"type": "object"}) };
+fn custom_schema(document: Value) -> Value {
+    let mut schema = if document.is_object() { document } else { json!({"type": "object"}) };
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }

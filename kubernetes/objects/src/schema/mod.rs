@@ -94,7 +94,7 @@ pub(crate) struct Rules {
     pub(crate) nullable: bool,
     /// The object (the root itself, or one inside) has apiVersion, kind and metadata of its own.
     pub(crate) embedded: bool,
-    pub(crate) checks: crate::crd::Checks,
+    pub(crate) checks: Option<Box<crate::crd::Checks>>,
 }
 
 impl Arena {
