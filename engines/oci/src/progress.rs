@@ -74,10 +74,6 @@ impl Reporter {
         Self(sink)
     }
 
-    pub(crate) fn sink(&self) -> Option<ProgressSink> {
-        self.0.clone()
-    }
-
     pub(crate) fn send(&self, event: Progress) {
         if let Some(sink) = &self.0 {
             sink(event);

@@ -43,7 +43,10 @@ async fn archives_go_to_and_come_from_other_tools() {
     let path = |name: &str| dir.path().join(name).display().to_string();
 
     let saved = path("saved.tar");
-    images.save(&[reference.clone()], tokio::fs::File::create(&saved).await.unwrap()).await.unwrap();
+    images
+        .save(std::slice::from_ref(&reference), tokio::fs::File::create(&saved).await.unwrap())
+        .await
+        .unwrap();
     let inspected = skopeo(&["inspect", &format!("oci-archive:{saved}")]);
     assert!(inspected.contains(&pushed.digest()), "{inspected}");
     skopeo(&["inspect", &format!("docker-archive:{saved}")]);

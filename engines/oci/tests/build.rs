@@ -228,7 +228,7 @@ async fn a_built_image_survives_saving_and_loading() {
     let archive = project.dir.path().join("image.tar");
     let name = Reference::parse("sealos.local/test:1").unwrap();
     let file = tokio::fs::File::create(&archive).await.unwrap();
-    project.images.save(&[name.clone()], file).await.unwrap();
+    project.images.save(std::slice::from_ref(&name), file).await.unwrap();
 
     let (_other_dir, other) = store();
     let loaded = other.load(tokio::fs::File::open(&archive).await.unwrap()).await.unwrap();

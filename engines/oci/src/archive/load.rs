@@ -50,6 +50,9 @@ impl Images {
     }
 }
 
+/// A manifest and the image's names.
+type Found = (Vec<u8>, Vec<Reference>);
+
 /// An archive's files, as blobs of the store, or in memory if they are its tables of contents.
 struct Staged<'a> {
     images: &'a Images,
@@ -116,7 +119,7 @@ impl<'a> Staged<'a> {
     }
 
     /// Every image that is whole and made for this machine: its manifest and its names.
-    fn images(&mut self) -> Result<Vec<(Vec<u8>, Vec<Reference>)>, Error> {
+    fn images(&mut self) -> Result<Vec<Found>, Error> {
         let mut found = BTreeMap::new();
         if let Some(index) = self.documents.get(Path::new("index.json")) {
             let index = parse_index(index)?;
@@ -133,7 +136,7 @@ impl<'a> Staged<'a> {
         index: &OciIndex,
         outer: Option<&Descriptor>,
         depth: usize,
-        found: &mut BTreeMap<Digest, (Vec<u8>, Vec<Reference>)>,
+        found: &mut BTreeMap<Digest, Found>,
     ) -> Result<(), Error> {
         for descriptor in &index.manifests {
             let wrong_platform = descriptor.platform.as_ref().is_some_and(|p| !p.is_here());
@@ -155,10 +158,7 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    fn docker_images(
-        &mut self,
-        found: &mut BTreeMap<Digest, (Vec<u8>, Vec<Reference>)>,
-    ) -> Result<(), Error> {
+    fn docker_images(&mut self, found: &mut BTreeMap<Digest, Found>) -> Result<(), Error> {
         let bytes = self.documents.get(Path::new("manifest.json")).cloned().unwrap_or_default();
         let listed: Vec<DockerImage> = serde_json::from_slice(&bytes)
             .map_err(|e| Error::malformed("the archive's `manifest.json`", e))?;

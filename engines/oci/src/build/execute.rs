@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::config::Config;
 use super::context::{Context, Source};
@@ -10,7 +11,7 @@ use super::instruction::{Instruction, Kind};
 use super::plan::{Base, Plan, Stage};
 use super::{Run, words};
 use crate::digest::Digest;
-use crate::progress::{Progress, Reporter};
+use crate::progress::{Progress, ProgressSink, Reporter};
 use crate::store::{
     CachedStep, Descriptor, LayerRecord, Manifest, OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Pins, blocking,
     diff_ids, parse_config,
@@ -138,7 +139,13 @@ impl Builder<'_> {
         if let Some(image) = self.images.find(reference) {
             return Ok(image);
         }
-        let options = PullOptions { progress: self.reporter.sink(), ..self.context.pull.clone() };
+        // Only the build as a whole is ever done.
+        let reporter = self.reporter.clone();
+        let sink: ProgressSink = Arc::new(move |event| match event {
+            Progress::Done { .. } => {}
+            event => reporter.send(event),
+        });
+        let options = PullOptions { progress: Some(sink), ..self.context.pull.clone() };
         self.images.pull(reference, &options).await
     }
 

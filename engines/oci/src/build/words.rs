@@ -205,7 +205,7 @@ impl Expander<'_> {
                 .map(|(i, _)| i)
                 .chain([value.len()])
                 .filter(|i| value.get(*i..).is_some_and(|tail| regex.is_match(tail)));
-            let cut = if longest { ends.next() } else { ends.last() };
+            let cut = if longest { ends.next() } else { ends.next_back() };
             cut.map(|end| 0..end)
         };
         Ok(found.and_then(|kept| value.get(kept)).unwrap_or(value).to_owned())

@@ -141,7 +141,9 @@ async fn listen(stderr: ChildStderr, tag: String, reporter: Reporter) -> String 
     let mut last = VecDeque::new();
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        if let Some(text) = line.strip_prefix("I: ").filter(|text| text.ends_with("...")) {
+        let phase =
+            line.strip_prefix("I: ").filter(|text| text.ends_with("...") && !text.contains("tempdir"));
+        if let Some(text) = phase {
             reporter.note(format!("debian:{tag}: {}", text.trim_end_matches('.')));
         }
         if last.len() == LAST_LINES {

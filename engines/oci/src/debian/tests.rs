@@ -32,7 +32,7 @@ async fn a_base_is_built_from_the_package_mirror_once() {
     let built = notes.lock().iter().filter(|text| text.contains("was built from packages")).count();
     assert_eq!(built, 1, "{:?}", notes.lock());
 
-    let stack = Stack::new(first.layers.clone());
+    let stack = Stack::new(first.layers);
     let os = String::from_utf8(stack.read(Path::new("/etc/os-release")).unwrap().unwrap()).unwrap();
     assert!(os.contains("VERSION_CODENAME=bookworm"), "{os}");
     let dpkg = stack.read(Path::new("/etc/dpkg/dpkg.cfg.d/99mmdebstrap")).unwrap().unwrap();

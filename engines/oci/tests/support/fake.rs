@@ -125,7 +125,7 @@ impl Fake {
             if state.faults > 0 {
                 state.faults -= 1;
                 // In turn: the server is busy, or the connection breaks.
-                return if state.faults % 2 == 0 {
+                return if state.faults.is_multiple_of(2) {
                     reply(503, "text/plain", "", b"busy")
                 } else {
                     whole[..whole.len() - 9].to_vec()

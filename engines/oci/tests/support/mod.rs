@@ -82,7 +82,7 @@ const SCRIPT: &str = r#"
 root=$1; options=$2; user=$3; cwd=$4; shift 4
 mount -t overlay overlay -o "$options" "$root" || exit 200
 mkdir -p "$root/proc" && mount -t proc proc "$root/proc"
-exec chroot --userspec="$user" "$root" /bin/busybox sh -c 'cd "$1" && shift && exec "$@"' sh "$cwd" "$@"
+exec unshare --setuid="${user%:*}" --setgid="${user#*:}" --root="$root" --wd="$cwd" "$@"
 "#;
 
 #[async_trait]
