@@ -99,9 +99,12 @@ fn issuer(parts: &Parts) -> Value {
     })
 }
 
+/// The versions of a group with their resources.
+type Versions = Vec<(String, Vec<Arc<Resource>>)>;
+
 /// Versions of each named group with their resources, preferred version first.
-fn by_group(parts: &Parts) -> BTreeMap<String, Vec<(String, Vec<Arc<Resource>>)>> {
-    let mut found: BTreeMap<String, Vec<(String, Vec<Arc<Resource>>)>> = BTreeMap::new();
+fn by_group(parts: &Parts) -> BTreeMap<String, Versions> {
+    let mut found: BTreeMap<String, Versions> = BTreeMap::new();
     for resource in parts.registry.all() {
         let versions = found.entry(resource.group.to_string()).or_default();
         match versions.iter_mut().find(|(version, _)| *version == *resource.version) {

@@ -31,7 +31,7 @@ pub(crate) fn start(parts: &Arc<Parts>) {
 async fn sweep(parts: &Parts, now: Timestamp) {
     for entry in parts.store.list(PREFIX, None, 0).entries {
         let Ok(mut event) = call::read(&entry) else { continue };
-        if !last_seen(&event).is_some_and(|seen| now.duration_since(seen) > LIFE) {
+        if last_seen(&event).is_none_or(|seen| now.duration_since(seen) <= LIFE) {
             continue;
         }
         let Ok(last) = encode::encode(&mut event) else { continue };

@@ -41,7 +41,7 @@ pub(crate) async fn check(call: &Call, old: Option<&Value>, new: &Value) -> Resu
     let more: Amounts = wanted
         .into_iter()
         .map(|(name, amount)| {
-            let before = had.get(&name).cloned().unwrap_or_else(zero);
+            let before = had.get(&name).copied().unwrap_or_else(zero);
             let more = amount.minus(&before);
             (name, more)
         })
@@ -73,7 +73,7 @@ fn check_one(call: &Call, kind: &Counted, quota: &Value, more: &Amounts, new: &V
     let over: Vec<&String> = bounds
         .iter()
         .filter(|(name, bound)| {
-            let before = used.get(*name).cloned().unwrap_or_else(zero);
+            let before = used.get(*name).copied().unwrap_or_else(zero);
             more.get(*name).is_some_and(|more| before.plus(more) > **bound)
         })
         .map(|(name, _)| name)
@@ -82,7 +82,7 @@ fn check_one(call: &Call, kind: &Counted, quota: &Value, more: &Amounts, new: &V
         return Ok(());
     }
     let text = |amounts: &Amounts| {
-        let show = |name: &&String| format!("{name}={}", amounts.get(*name).cloned().unwrap_or_else(zero));
+        let show = |name: &&String| format!("{name}={}", amounts.get(*name).copied().unwrap_or_else(zero));
         over.iter().map(show).collect::<Vec<_>>().join(",")
     };
     let why = format!(
@@ -237,7 +237,7 @@ fn pod_amounts(pod: &Value) -> Amounts {
         let most = containers(pod, "initContainers")
             .filter_map(|container| quantity(container, section, name))
             .max();
-        let total = most.map_or_else(|| sum.clone(), |most| most.max(sum.clone()));
+        let total = most.map_or(sum, |most| most.max(sum));
         if !total.is_zero() {
             amounts.insert(bound.to_owned(), total);
         }
@@ -254,7 +254,7 @@ fn claim_amounts(claim: &Value) -> Amounts {
         claim.pointer("/spec/resources/requests/storage").and_then(|size| Quantity::from_value(size).ok());
     if let Some(size) = size {
         if let Some(class) = claim.pointer("/spec/storageClassName").and_then(Value::as_str) {
-            amounts.insert(format!("{class}.storageclass.storage.k8s.io/requests.storage"), size.clone());
+            amounts.insert(format!("{class}.storageclass.storage.k8s.io/requests.storage"), size);
         }
         amounts.insert("requests.storage".to_owned(), size);
     }

@@ -124,7 +124,7 @@ fn items(stored: &[u8]) -> Vec<Item> {
 
 fn items_of(service: &Value) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
-    if let Some(address) = text(service, "clusterIP").parse().ok() {
+    if let Ok(address) = text(service, "clusterIP").parse() {
         items.push(Item::Address(address));
     }
     for port in ports(service) {
