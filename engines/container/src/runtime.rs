@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use crate::record::Confinement;
 use crate::record::{CONFINEMENT, EXIT, FILTER, Home, Outcome, RECORD, ROOTFS, Record, SHIM_LOG};
+use crate::sealed::Program;
 use crate::seccomp::Filters;
 use crate::session::{self, Peer};
 use crate::wire::{Reply, Request};
@@ -37,13 +38,15 @@ pub struct Config {
 pub struct Runtime {
     config: Arc<Config>,
     filters: Arc<Filters>,
+    program: Arc<Program>,
 }
 
 impl Runtime {
     /// Opens a state directory and forgets containers whose start was cut short.
     pub fn new(config: Config) -> Result<Self, Error> {
         private_dir(&config.state_dir)?;
-        let runtime = Self { config: Arc::new(config), filters: Arc::default() };
+        let program = Arc::new(Program::new(&config.shim));
+        let runtime = Self { config: Arc::new(config), filters: Arc::default(), program };
         for home in runtime.homes()? {
             if !home.shim_alive() && home.started()?.is_none() {
                 runtime.erase(&home)?;
@@ -116,7 +119,8 @@ impl Runtime {
             path: log.clone(),
             source,
         })?;
-        let mut child = Command::new(&self.config.shim)
+        let mut child = Command::new(self.program.path())
+            .arg0("sealos")
             .arg("shim")
             .arg(home.dir())
             .env_clear()
@@ -178,7 +182,10 @@ impl Runtime {
             return Ok(exit);
         }
         if let Ok(mut peer) = self.peer(id).await {
-            peer.wait_for_end().await?;
+            // A shim that goes away at this very moment is what is being waited for.
+            if let Err(error) = peer.wait_for_end().await {
+                tracing::debug!(%id, %error, "a shim ended before it was asked to tell");
+            }
         }
         self.ended(&home, id).await
     }

@@ -30,5 +30,6 @@ mod status;
 mod streaming;
 mod volumes;
 
+pub use build_run::BuildRunner;
 pub use config::{Config, Error, Reserved};
 pub use node::{Node, NodeService};

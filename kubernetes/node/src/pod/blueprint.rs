@@ -95,6 +95,7 @@ impl Parts<'_> {
         spec.stdin = self.container.stdin == Some(true);
         spec.stdin_once = self.container.stdin_once == Some(true);
         let log = log_path(&shared.log_dir(self.pod), &self.container.name, self.attempt);
+        make_parent(&log)?;
         spec.log = Some(LogConfig { path: log, max_bytes: LOG_BYTES, max_files: LOG_FILES });
         let host = &shared.host;
         let score = security::oom_score(self.pod, self.container, host.memory, host.may_protect);
@@ -224,13 +225,17 @@ pub(crate) fn message_file(pod_dir: &Path, container: &str, attempt: i32) -> Pat
     pod_dir.join("messages").join(format!("{container}-{attempt}"))
 }
 
+fn make_parent(path: &Path) -> Result<(), Error> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let failed = |source| Error::Io { attempt: "make", path: parent.to_owned(), source };
+    std::fs::create_dir_all(parent).map_err(failed)
+}
+
 /// An empty file that any user of the container may write to.
 fn make_empty(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     let failed = |source| Error::Io { attempt: "make", path: path.to_owned(), source };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
-    }
+    make_parent(path)?;
     let file = std::fs::File::create(path).map_err(failed)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o666)).map_err(failed)
 }

@@ -50,13 +50,26 @@ where
         .await
         .map_err(|e| format!("HTTP connection: {e}"))?;
     let answer = async { sender.send_request(request).await.map(|response| response.status()) };
+    let (status, ended) = alongside(answer, connection).await;
+    match (status, ended) {
+        (Ok(status), _) => Ok(status),
+        (Err(_), Some(Ok(()))) => Err("EOF".to_owned()),
+        (Err(_), Some(Err(error))) => Err(format!("HTTP connection: {error}")),
+        (Err(error), None) => Err(format!("HTTP request: {error}")),
+    }
+}
+
+/// Waits for the answer while the connection works. A connection may end in the same moment in which
+/// the answer arrives, so its end is not the end of waiting.
+async fn alongside<A, C>(answer: impl Future<Output = A>, connection: C) -> (A, Option<C::Output>)
+where
+    C: Future,
+{
+    tokio::pin!(answer);
     tokio::select! {
         biased;
-        status = answer => status.map_err(|e| format!("HTTP request: {e}")),
-        ended = connection => Err(match ended {
-            Ok(()) => "EOF".to_owned(),
-            Err(error) => format!("HTTP connection: {error}"),
-        }),
+        answer = &mut answer => (answer, None),
+        ended = connection => (answer.await, Some(ended)),
     }
 }
 
@@ -84,11 +97,7 @@ pub(crate) async fn grpc(to: SocketAddr, path: &str, message: Vec<u8>) -> Result
         let status = late.or(early).and_then(|v| v.to_str().map(str::to_owned).ok());
         Ok((body.to_bytes(), status.unwrap_or_default()))
     };
-    tokio::select! {
-        biased;
-        answer = call => answer,
-        ended = connection => Err(format!("gRPC connection closed: {ended:?}")),
-    }
+    alongside(call, connection).await.0
 }
 
 /// The text of an I/O error without Rust's `(os error N)`.

@@ -1,0 +1,137 @@
+//! Starting, ending, restarting.
+
+use serde_json::json;
+
+use crate::cloud::{Cloud, condition, container};
+use crate::{Test, Work};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_pod_runs_and_is_deleted", runs),
+    ("exit_codes_decide_the_phase", phases),
+    ("crashes_back_off", crashes),
+    ("init_containers_run_in_order", init),
+    ("sidecars_outlive_the_rest", sidecars),
+    ("a_new_daemon_finds_the_containers", adoption),
+];
+
+fn runs(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        let script = "echo hello $WHO from $HOSTNAME; trap 'echo bye; exit 0' TERM; sleep 1000 & wait";
+        let main = json!({"name": "c", "command": ["sh", "-c", script], "env": [{"name": "WHO", "value": "world"}]});
+        cloud.pod("web", json!({"containers": [main], "terminationGracePeriodSeconds": 10})).await;
+        let pod = cloud.until_ready("web").await;
+        assert_eq!(condition(&pod, "Initialized"), Some("True"));
+        let status = pod.status.unwrap();
+        assert_eq!(status.phase.as_deref(), Some("Running"));
+        assert!(status.pod_ip.is_some() && status.host_ip.is_some() && status.start_time.is_some());
+        assert_eq!(status.qos_class.as_deref(), Some("BestEffort"));
+        cloud.until_log("web", "c", "hello world from web").await;
+        cloud.until_event("web", "Started Started container c").await;
+        cloud.until_event("web", "Pulled Container image").await;
+        let begun = std::time::Instant::now();
+        cloud.delete("web").await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "the container heeds SIGTERM");
+        cloud.until_event("web", "Killing Stopping container c").await;
+        assert!(cloud.runtime.list().is_empty());
+    })
+}
+
+fn phases(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        let end = |code: i32| json!([{"name": "c", "command": ["sh", "-c", format!("echo last words > /dev/termination-log; exit {code}")]}]);
+        cloud.pod("good", json!({"restartPolicy": "Never", "containers": end(0)})).await;
+        cloud.pod("bad", json!({"restartPolicy": "OnFailure", "containers": end(3)})).await;
+        cloud.pod("never", json!({"restartPolicy": "Never", "containers": end(4)})).await;
+        let pod = cloud.until_phase("good", "Succeeded").await;
+        let state = &container(&pod, "c")["state"]["terminated"];
+        assert_eq!((state["exitCode"].as_i64(), state["reason"].as_str()), (Some(0), Some("Completed")));
+        assert_eq!(state["message"], "last words\n");
+        let pod = cloud.until_phase("never", "Failed").await;
+        assert_eq!(container(&pod, "c")["state"]["terminated"]["exitCode"], 4);
+        let pod = cloud.until("bad", "restarted", |pod| container(pod, "c")["restartCount"] == 1).await;
+        assert_eq!(container(&pod, "c")["lastState"]["terminated"]["exitCode"], 3);
+        cloud.delete("good").await;
+        cloud.delete("never").await;
+    })
+}
+
+fn crashes(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        cloud.pod("p", json!({"containers": [{"name": "c", "command": ["sh", "-c", "echo try; exit 1"]}]})).await;
+        let looping = |pod: &_| container(pod, "c")["state"]["waiting"]["reason"] == "CrashLoopBackOff";
+        let pod = cloud.until("p", "crash looping", looping).await;
+        assert_eq!(pod.status.as_ref().unwrap().phase.as_deref(), Some("Running"));
+        assert_eq!(container(&pod, "c")["restartCount"], 1);
+        cloud.until_event("p", "BackOff Back-off restarting failed container c in pod p_default").await;
+        assert!(cloud.log("p", "c", "previous=true").await.contains("try"));
+        cloud.pod("missing", json!({"containers": [{"name": "c", "command": ["/no/such/program"]}]})).await;
+        let failed = |pod: &_| container(pod, "c")["lastState"]["terminated"]["reason"] == "StartError";
+        let pod = cloud.until("missing", "failing", failed).await;
+        let message = container(&pod, "c")["lastState"]["terminated"]["message"].to_string();
+        assert!(message.contains("/no/such/program"), "{message}");
+    })
+}
+
+fn init(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        let shared = json!([{"name": "d", "mountPath": "/d"}]);
+        let step = |name: &str, script: &str| json!({"name": name, "command": ["sh", "-c", script], "volumeMounts": shared});
+        let spec = json!({
+            "volumes": [{"name": "d", "emptyDir": {}}],
+            "initContainers": [step("one", "echo 1 >> /d/f"), step("two", "echo 2 >> /d/f")],
+            "containers": [step("main", "cat /d/f; sleep 1000")],
+        });
+        cloud.pod("p", spec).await;
+        let pod = cloud.until_ready("p").await;
+        assert_eq!(container(&pod, "one")["state"]["terminated"]["exitCode"], 0);
+        cloud.until_log("p", "main", "1\n2\n").await;
+        let failing = json!({"restartPolicy": "Never", "initContainers": [step_plain("bad", "exit 7")],
+            "containers": [step_plain("main", "true")]});
+        cloud.pod("q", failing).await;
+        let pod = cloud.until_phase("q", "Failed").await;
+        assert_eq!(container(&pod, "main")["state"]["waiting"]["reason"], "PodInitializing");
+    })
+}
+
+fn step_plain(name: &str, script: &str) -> serde_json::Value {
+    json!({"name": name, "command": ["sh", "-c", script]})
+}
+
+fn sidecars(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        let mut sidecar = step_plain("side", "touch /tmp/up; trap 'echo ended; exit 0' TERM; sleep 1000 & wait");
+        sidecar["restartPolicy"] = json!("Always");
+        sidecar["startupProbe"] = json!({"exec": {"command": ["cat", "/tmp/up"]}, "periodSeconds": 1});
+        let spec = json!({"restartPolicy": "Never", "initContainers": [sidecar],
+            "containers": [step_plain("main", "echo working")]});
+        cloud.pod("p", spec).await;
+        let pod = cloud.until_phase("p", "Succeeded").await;
+        assert_eq!(container(&pod, "main")["state"]["terminated"]["exitCode"], 0);
+        assert!(container(&pod, "side")["state"]["terminated"].is_object());
+    })
+}
+
+fn adoption(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        let main = json!({"name": "c", "command": ["sh", "-c", "httpd -f -p 80 -h /etc"],
+            "readinessProbe": {"httpGet": {"port": 80, "path": "/passwd"}, "periodSeconds": 1}});
+        cloud.pod("p", json!({"containers": [main]})).await;
+        cloud.pod("gone", json!({"containers": [step_plain("c", "sleep 1000")]})).await;
+        let before = cloud.until_ready("p").await;
+        cloud.until_ready("gone").await;
+        let pids = |cloud: &Cloud| {
+            let mut pids: Vec<_> = cloud.runtime.list().into_iter().map(|c| c.pid).collect();
+            pids.sort_unstable();
+            pids
+        };
+        let old = pids(cloud);
+        cloud.restart_node().await;
+        let after = cloud.until_ready("p").await;
+        assert_eq!(pids(cloud), old);
+        assert_eq!(before.status, after.status, "nothing changed for the world");
+        cloud.until_log("p", "c", "").await;
+        cloud.delete("gone").await;
+        cloud.delete("p").await;
+        assert!(cloud.runtime.list().is_empty());
+    })
+}
