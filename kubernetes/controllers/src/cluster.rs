@@ -5,11 +5,10 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{
-    Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ResourceQuota, Service, ServiceAccount,
+    Endpoints, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +67,6 @@ cluster! {
     volumes: PersistentVolume,
     storage_classes: StorageClass,
     leases: Lease,
-    quotas: ResourceQuota,
     budgets: PodDisruptionBudget,
     autoscalers: HorizontalPodAutoscaler,
-    priorities: PriorityClass,
 }

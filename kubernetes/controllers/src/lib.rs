@@ -7,11 +7,16 @@
 
 mod run;
 
+mod budgets;
+mod cron_jobs;
+mod daemon_sets;
 mod deployments;
 mod endpoints;
 mod gc;
 mod jobs;
 mod namespaces;
+mod nodes;
+mod pod_gc;
 mod replica_sets;
 mod scheduler;
 mod service_accounts;

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::events::Recorder;
 use crate::{
-    deployments, endpoints, gc, jobs, namespaces, replica_sets, scheduler, service_accounts, stateful_sets, volumes,
+    budgets, cron_jobs, daemon_sets, deployments, endpoints, gc, jobs, namespaces, nodes, pod_gc, replica_sets, scheduler,
+    service_accounts, stateful_sets, volumes,
 };
 
 /// The API as seen by the controllers and by the scheduler, each under its own identity.
@@ -94,7 +95,12 @@ fn controllers(cluster: &Cluster, shutdown: &CancellationToken, config: Config) 
         Box::pin(deployments::start(all(), stop())),
         Box::pin(replica_sets::start(all(), stop())),
         Box::pin(stateful_sets::start(all(), stop())),
+        Box::pin(daemon_sets::start(all(), stop())),
         Box::pin(jobs::start(all(), stop())),
+        Box::pin(cron_jobs::start(all(), stop())),
+        Box::pin(budgets::start(all(), stop())),
+        Box::pin(nodes::start(all(), stop(), config.node_grace)),
+        Box::pin(pod_gc::start(all(), stop(), config.terminated_pods_kept)),
         Box::pin(endpoints::start(all(), stop())),
         Box::pin(namespaces::start(all(), stop())),
         Box::pin(service_accounts::start(all(), stop(), config.ca_certificate)),

@@ -85,10 +85,8 @@ cached_kinds! {
     k8s_openapi::api::core::v1::PersistentVolume,
     k8s_openapi::api::storage::v1::StorageClass,
     k8s_openapi::api::coordination::v1::Lease,
-    k8s_openapi::api::core::v1::ResourceQuota,
     k8s_openapi::api::policy::v1::PodDisruptionBudget,
     k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler,
-    k8s_openapi::api::scheduling::v1::PriorityClass,
 }
 
 pub(super) fn typed(cluster: &Cluster, collector: &Collector) {
@@ -113,10 +111,8 @@ pub(super) fn typed(cluster: &Cluster, collector: &Collector) {
         volumes,
         storage_classes,
         leases,
-        quotas,
         budgets,
         autoscalers,
-        priorities,
     );
 }
 

@@ -19,6 +19,7 @@ use crate::meta::{self, Key};
 use crate::owners;
 use crate::queue::{Again, Queue};
 use plan::{Action, Count};
+pub(crate) use status::end;
 
 const AT_ONCE: usize = 8;
 

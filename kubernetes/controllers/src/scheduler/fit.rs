@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Namespace, Node, NodeSelectorTerm, Pod, PodSpec, Taint, Toleration};
 use sealos_objects::quantity::{Format, Quantity};
 
 use super::ledger::{Seat, collides, host_ports};
@@ -66,7 +66,7 @@ fn alone(spec: &PodSpec, requests: &Amounts, pod: &Pod, seat: &Seat) -> Vec<Stri
         let value = taint.value.as_deref().unwrap_or_default();
         return vec![format!("node(s) had untolerated taint {{{}: {value}}}", taint.key)];
     }
-    if !wants_node(spec, seat) {
+    if !wants_node(spec, &seat.node) {
         return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
     }
     let ports = host_ports(pod);
@@ -113,19 +113,19 @@ fn short_of(requests: &Amounts, seat: &Seat) -> Vec<String> {
 }
 
 /// Whether the pod's node selector and required node affinity allow the node.
-pub(crate) fn wants_node(spec: &PodSpec, seat: &Seat) -> bool {
-    let plain = spec.node_selector.iter().flatten().all(|(k, v)| seat.label(k) == Some(v));
+pub(crate) fn wants_node(spec: &PodSpec, node: &Node) -> bool {
+    let plain = spec.node_selector.iter().flatten().all(|(k, v)| meta::label(&node.metadata, k) == Some(v));
     let affinity = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
     let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
-    plain && required.is_none_or(|r| any_term(&r.node_selector_terms, &seat.node))
+    plain && required.is_none_or(|r| any_term(&r.node_selector_terms, node))
 }
 
 /// Terms are alternatives; an empty term fits nothing.
-pub(crate) fn any_term(terms: &[NodeSelectorTerm], node: &k8s_openapi::api::core::v1::Node) -> bool {
+pub(crate) fn any_term(terms: &[NodeSelectorTerm], node: &Node) -> bool {
     terms.iter().any(|t| term(t, node))
 }
 
-pub(crate) fn term(term: &NodeSelectorTerm, node: &k8s_openapi::api::core::v1::Node) -> bool {
+pub(crate) fn term(term: &NodeSelectorTerm, node: &Node) -> bool {
     let expressions = term.match_expressions.as_deref().unwrap_or_default();
     let fields = term.match_fields.as_deref().unwrap_or_default();
     let label = |key: &str| meta::label(&node.metadata, key);

@@ -29,6 +29,8 @@ use ledger::Ledger;
 use pending::Pending;
 use volumes::Storage;
 
+pub(crate) use fit::{tolerates, wants_node};
+
 /// Pods that fit nowhere are tried again after this time even if nothing seems to have changed.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 const AFTER_ERROR: Duration = Duration::from_millis(500);

@@ -41,7 +41,7 @@ impl Rules {
                     && meta::selects(Some(&selector), other.metadata.labels.as_ref())
             };
             let mut counts = BTreeMap::new();
-            for seat in seats.iter().filter(|s| wants_node(spec, s)) {
+            for seat in seats.iter().filter(|s| wants_node(spec, &s.node)) {
                 if let Some(domain) = seat.label(&constraint.topology_key) {
                     let here = seat.pods.iter().filter(|p| counted(&p.pod)).count();
                     *counts.entry(domain.to_owned()).or_insert(0) += i64::try_from(here).unwrap_or(i64::MAX);
