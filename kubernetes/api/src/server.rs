@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use axum::body::Body;
@@ -49,6 +50,8 @@ pub struct Config {
     pub cluster_domain: String,
     /// Further names and addresses for the server's certificate.
     pub names: Vec<String>,
+    /// How long a client may take for its handshake, and for the headers of each request.
+    pub patience: Duration,
 }
 
 impl Config {
@@ -63,6 +66,7 @@ impl Config {
             advertise,
             cluster_domain: "cluster.local".to_owned(),
             names: Vec::new(),
+            patience: Duration::from_secs(30),
         }
     }
 }
@@ -84,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) books: Books,
     pub(crate) schemas: Schemas,
     pub(crate) node: ArcSwapOption<NodeService>,
+    pub(crate) patience: Duration,
     tls: TlsAcceptor,
 }
 
@@ -104,6 +109,7 @@ impl Server {
             books: Books::default(),
             schemas: Schemas::default(),
             node: ArcSwapOption::empty(),
+            patience: config.patience,
             store,
             pki,
             tls,

@@ -1,29 +1,28 @@
 //! The TLS port: HTTP/1.1 and HTTP/2, client certificates wanted but not needed.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::pki::{Leaf, Pki};
 use crate::server::Server;
 
-/// A client has this long for its handshake, and again for the headers of each request.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Open requests have this long when the server stops; watches are cut.
 const DRAIN: Duration = Duration::from_secs(2);
 const MAX_HEADERS: usize = 128 << 10;
@@ -53,7 +52,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let graceful = Arc::new(GracefulShutdown::new());
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -62,8 +61,8 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 let (server, acceptor) = (server.clone(), acceptor.clone());
-                let (watcher, shutdown) = (graceful.watcher(), shutdown.clone());
-                tokio::spawn(async move { connection(server, acceptor, stream, watcher, shutdown).await });
+                let shutdown = shutdown.clone();
+                connections.spawn(async move { connection(server, acceptor, stream, shutdown).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "accept a connection");
@@ -72,23 +71,21 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    if let Some(graceful) = Arc::into_inner(graceful) {
-        drop(tokio::time::timeout(DRAIN, graceful.shutdown()).await);
-    }
+    connections.close();
+    connections.wait().await;
     Ok(())
 }
 
-async fn connection(
-    server: Server,
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    watcher: hyper_util::server::graceful::Watcher,
-    shutdown: CancellationToken,
-) {
+async fn connection(server: Server, acceptor: TlsAcceptor, stream: TcpStream, shutdown: CancellationToken) {
+    let patience = server.parts.patience;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "set TCP_NODELAY");
     }
-    let stream = match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+    let accepted = tokio::select! {
+        () = shutdown.cancelled() => return,
+        accepted = tokio::time::timeout(patience, acceptor.accept(stream)) => accepted,
+    };
+    let stream = match accepted {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
@@ -105,29 +102,51 @@ async fn connection(
     });
     // Told by ALPN: waiting for the first bytes to find out would have no end.
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let builder = Builder::new(TokioExecutor::new());
-    let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(MAX_HEADERS)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(250)
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20))
-        .max_header_list_size(64 << 10);
-    let connection =
-        watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
-    tokio::select! {
-        result = connection => {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a connection ended");
+    let io = TokioIo::new(stream);
+    let result = if http2 {
+        let mut served = pin!(speak_http2(patience).serve_connection(io, service));
+        tokio::select! {
+            result = served.as_mut() => result,
+            () = shutdown.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                drain(served).await
             }
         }
-        () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => {}
+    } else {
+        let mut served = pin!(speak_http1(patience).serve_connection(io, service).with_upgrades());
+        tokio::select! {
+            result = served.as_mut() => result,
+            () = shutdown.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                drain(served).await
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended");
     }
+}
+
+/// Watches do not end by themselves; they are cut.
+async fn drain(served: impl Future<Output = hyper::Result<()>>) -> hyper::Result<()> {
+    tokio::time::timeout(DRAIN, served).await.unwrap_or(Ok(()))
+}
+
+fn speak_http1(patience: Duration) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEADERS);
+    builder
+}
+
+fn speak_http2(patience: Duration) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(250)
+        .keep_alive_interval(patience)
+        .keep_alive_timeout(patience)
+        .max_header_list_size(64 << 10);
+    builder
 }
 
 /// The certificate's common name is the user, its organisations are the groups.

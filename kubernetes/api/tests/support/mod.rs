@@ -26,7 +26,8 @@ impl Cluster {
         let address = listener.local_addr().expect("bound");
         let store =
             Store::open(sealos_store::Config::new(dir.path().join("objects.redb"))).expect("the store opens");
-        let config = Config::new(store.clone(), dir.path().join("pki"), address);
+        let mut config = Config::new(store.clone(), dir.path().join("pki"), address);
+        config.patience = std::time::Duration::from_secs(3);
         let server = Server::start(config).await.expect("the server starts");
         let shutdown = CancellationToken::new();
         let (serving, stop) = (server.clone(), shutdown.clone());
@@ -38,6 +39,13 @@ impl Cluster {
 
     pub(crate) fn admin(&self) -> kube::Client {
         self.server.client(Identity::admin())
+    }
+
+    /// The administrator, over TLS.
+    pub(crate) async fn remote(&self) -> kube::Client {
+        let file = kube::config::Kubeconfig::read_from(self.dir.path().join("kubeconfig")).expect("readable");
+        let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.expect("usable");
+        kube::Client::try_from(config).expect("a client")
     }
 
     pub(crate) fn path(&self) -> &Path {
