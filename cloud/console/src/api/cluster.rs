@@ -87,8 +87,8 @@ pub(crate) async fn capacity(
     let (nodes, pods) = tokio::try_join!(nodes.list(&every), pods.list(&every))?;
     let live: Vec<_> = pods.items.iter().filter(|pod| !has_ended(pod)).collect();
     let used = parts.samples.nodes();
-    let allocatable = |key: &str| -> f64 {
-        nodes.items.iter().filter_map(|n| read(n.status.as_ref()?.allocatable.as_ref()?, key)).sum()
+    let total = |key: &str| -> f64 {
+        nodes.items.iter().filter_map(|n| read(n.status.as_ref()?.capacity.as_ref()?, key)).sum()
     };
     let requested = |key: &str| -> f64 { live.iter().map(|pod| requests(pod, key)).sum() };
     #[expect(clippy::cast_precision_loss, reason = "a count of pods")]
@@ -96,16 +96,16 @@ pub(crate) async fn capacity(
     Ok(axum::Json(Capacity {
         nodes: nodes.items.len(),
         cpu_millis: Share {
-            total: allocatable("cpu") * 1e3,
+            total: total("cpu") * 1e3,
             used: used.cpu_millis,
             requested: requested("cpu") * 1e3,
         },
         memory_bytes: Share {
-            total: allocatable("memory"),
+            total: total("memory"),
             used: used.memory_bytes,
             requested: requested("memory"),
         },
-        pods: Share { total: allocatable("pods"), used: running, requested: running },
+        pods: Share { total: total("pods"), used: running, requested: running },
     }))
 }
 

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
-use axum::middleware::from_fn;
-use axum::response::IntoResponse as _;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::request::Parts as RequestParts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use sealos_apps::Apps;
 use serde::de::DeserializeOwned;
 
@@ -60,6 +60,7 @@ pub(crate) fn routes(parts: Arc<Parts>) -> Router<Arc<Parts>> {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MOST_BODY))
+        .layer(from_fn(to_the_end))
         .layer(from_fn(guard::own_page))
         .layer(from_fn(no_store))
         .with_state(parts)
@@ -74,8 +75,22 @@ async fn not_allowed(request: Request) -> Failure {
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", what)
 }
 
+/// What changes something is done to the end, even when the browser does not wait for the answer:
+/// half a deletion would leave an app without its address.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return next.run(request).await;
+    }
+    tokio::spawn(next.run(request)).await.unwrap_or_else(|error| {
+        let what = "the console failed while doing this";
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed", what)
+            .detail(error.to_string())
+            .into_response()
+    })
+}
+
 /// Answers of the API are nobody else's, and old at once.
-async fn no_store(request: Request, next: axum::middleware::Next) -> axum::response::Response {
+async fn no_store(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

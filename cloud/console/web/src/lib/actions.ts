@@ -2,7 +2,7 @@
 
 import { useMutation } from '@tanstack/react-query'
 import { api } from '../api/client'
-import { appsQuery, queries } from '../api/queries'
+import { appsQuery, draftQuery, queries } from '../api/queries'
 import type { App, Phase } from '../api/types'
 import { toast } from '../ui/toast'
 
@@ -53,7 +53,10 @@ export const useScale = (app: App) =>
   useMutation({
     mutationFn: (replicas: number) => api.scale(app.workspace, app.name, replicas),
     onMutate: desired => guess(app, { replicas: { ...app.replicas, desired } }),
-    onSuccess: changed => put(changed),
+    onSuccess: changed => {
+      put(changed)
+      void queries.invalidateQueries({ queryKey: draftQuery(app.workspace, app.name).queryKey })
+    },
     onError: error => {
       put(app)
       toast.trouble(`Could not scale ${app.name}`, error)

@@ -43,7 +43,7 @@ export const AppRow = ({ app, series }: { app: App; series: Series | undefined }
             className={`truncate small ${trouble ? css.why : 'faint'} ${trouble ? '' : 'mono'}`}
             title={trouble ? app.message : app.image}
           >
-            {trouble ? app.message : app.image}
+            {trouble ? app.message.replaceAll('`', '') : app.image}
           </p>
         </div>
       </div>

@@ -153,7 +153,7 @@ const Counted = ({ word, count }: { word: string; count: number }) => (
 )
 
 const Loading = () => (
-  <div className={css.table} aria-busy aria-label="Loading the apps">
+  <div className={css.table} role="status" aria-label="Loading the apps">
     {[0, 1, 2, 3].map(i => (
       <div key={i} className={css.ghost}>
         <Skeleton width={9} height={9} />

@@ -4,7 +4,16 @@ import { useQuery } from '@tanstack/react-query'
 import { Menu as MenuIcon } from 'lucide-react'
 import { Dialog } from 'radix-ui'
 import { useState } from 'react'
-import { Link, Navigate, Outlet, useLocation, useNavigate, useNavigation, useParams } from 'react-router'
+import {
+  Link,
+  Navigate,
+  Outlet,
+  ScrollRestoration,
+  useLocation,
+  useNavigate,
+  useNavigation,
+  useParams,
+} from 'react-router'
 import { ApiError } from '../api/client'
 import { useLive } from '../api/live'
 import { sessionQuery } from '../api/queries'
@@ -53,6 +62,7 @@ export const Shell = () => {
         )}
         <Outlet />
       </main>
+      <ScrollRestoration />
       <Shortcuts open={help} onOpenChange={setHelp} />
     </div>
   )

@@ -4,6 +4,7 @@ import { Check, Copy, TriangleAlert } from 'lucide-react'
 import { useState, type ReactNode } from 'react'
 import { Link } from 'react-router'
 import { ApiError } from '../api/client'
+import { sentence } from '../lib/plain'
 import { Button, IconButton } from './button'
 import css from './bits.module.css'
 
@@ -82,8 +83,14 @@ export const Trouble = ({ error, title, retry }: { error: unknown; title: string
     <TriangleAlert size={18} aria-hidden />
     <div className="grow">
       <h3>{title}</h3>
-      <p>{error instanceof Error ? error.message : String(error)}</p>
-      {error instanceof ApiError && error.detail && <p className={css.detail}>{error.detail}</p>}
+      <p>
+        <Plain text={error instanceof Error ? error.message : String(error)} />
+      </p>
+      {error instanceof ApiError && error.detail && (
+        <p className={css.detail}>
+          <Plain text={error.detail} />
+        </p>
+      )}
     </div>
     {retry && (
       <Button size="s" onClick={retry}>
@@ -92,6 +99,22 @@ export const Trouble = ({ error, title, retry }: { error: unknown; title: string
     )}
   </div>
 )
+
+/** The server's words as a sentence, with what it quotes set apart. */
+export const Plain = ({ text }: { text: string }) =>
+  sentence(text)
+    .split('`')
+    .map((part, i) =>
+      i % 2 === 1 ? (
+        // Parts of one sentence have no identity but their place.
+        // oxlint-disable-next-line react/no-array-index-key
+        <code key={i} className={css.quoted}>
+          {part}
+        </code>
+      ) : (
+        part
+      ),
+    )
 
 /** Where the page stands. */
 export const Crumbs = ({ to, parent, here }: { to: string; parent: string; here: string }) => (

@@ -159,6 +159,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format, sho
           </span>
         </span>
       </figcaption>
+      {lines.length === 0 && <p className={css.none}>Nothing was measured in this time</p>}
       <div
         ref={box}
         className={css.plot}

@@ -22,13 +22,15 @@ const NONE: ReadonlySet<string> = new Set()
 
 export default function ConfigurationTab() {
   const app = useApp()
-  const { data, error, refetch } = useQuery({
+  // What the form begins with must be what runs now, not what ran when the page was last here.
+  const { data, error, refetch, isFetchedAfterMount } = useQuery({
     ...draftQuery(app.workspace, app.name),
+    staleTime: 0,
     refetchOnWindowFocus: false,
   })
   if (error && !data)
     return <Trouble error={error} title="The configuration could not be read" retry={() => void refetch()} />
-  if (!data) return <Skeleton height={320} />
+  if (!data || !isFetchedAfterMount) return <Skeleton height={320} />
   return <Editor app={app} spec={data} />
 }
 

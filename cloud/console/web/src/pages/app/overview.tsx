@@ -6,10 +6,9 @@ import { lazy, Suspense } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { draftQuery, metricsQuery } from '../../api/queries'
 import type { App } from '../../api/types'
-import { sentence } from '../../lib/plain'
 import { bytes, cores, hostOf, parseBytes, parseCpu } from '../../lib/units'
 import { Button } from '../../ui/button'
-import { Card, CopyButton, Skeleton } from '../../ui/bits'
+import { Card, CopyButton, Plain, Skeleton } from '../../ui/bits'
 import { Segments } from '../../ui/field'
 import { phaseWord } from '../../ui/status'
 import { useDark } from '../../shell/theme'
@@ -40,7 +39,9 @@ const Why = ({ app }: { app: App }) => {
     <section className={css.why} data-phase={app.phase} role="status">
       <div className="grow">
         <h2>{app.phase === 'error' ? 'This app needs you' : phaseWord(app.phase)}</h2>
-        <p>{sentence(app.message)}</p>
+        <p>
+          <Plain text={app.message} />
+        </p>
       </div>
       {app.phase === 'error' && (
         <div className="row">
