@@ -16,6 +16,7 @@ mod files;
 mod passwd;
 mod record;
 mod runtime;
+mod sealed;
 mod seccomp;
 mod session;
 mod shim;

@@ -22,12 +22,16 @@ impl streaming::Pods for Pods {
         let logs = context.shared.log_dir(&context.pod());
         let attempt = status.restart_count;
         let log = |attempt: i32| log_path(&logs, container, attempt);
+        // While the container waits for its next attempt, the present one is over.
+        let waiting = status.state.as_ref().is_some_and(|state| state.waiting.is_some());
+        let over = status.last_state.as_ref().is_some_and(|last| last.terminated.is_some());
+        let previous = if waiting && over { Some(attempt) } else { attempt.checked_sub(1).filter(|a| *a >= 0) };
         let id = status.container_id.as_deref().and_then(|id| id.strip_prefix("sealos://"));
         Ok(Target {
             id: id.map(str::to_owned),
             running: is_running(status),
             log: id.is_some().then(|| log(attempt)),
-            previous_log: (attempt > 0).then(|| log(attempt - 1)),
+            previous_log: previous.map(log),
         })
     }
 

@@ -31,6 +31,8 @@ pub fn shim_main(args: Vec<OsString>) -> ExitCode {
         return ExitCode::from(2);
     };
     let home = Home(dir);
+    // Run from a descriptor, the process would be called by its number.
+    let _unnamed = nix::sys::prctl::set_name(c"sealos-shim");
     match run(&home) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

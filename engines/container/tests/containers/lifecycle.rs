@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("ids_are_checked_and_unique", ids_are_checked_and_unique),
     ("removal_leaves_nothing", removal_leaves_nothing),
     ("the_host_sees_no_mount", the_host_sees_no_mount),
+    ("nobody_can_write_the_shims_program", nobody_can_write_the_shims_program),
     ("waiting_for_the_end", waiting_for_the_end),
 ];
 
@@ -46,8 +47,7 @@ fn an_end_without_daemon_is_found(machine: &Machine) {
 
 fn a_killed_shim_ends_its_container(machine: &Machine) {
     let started = machine.run(machine.runtime.start(&machine.command("a", &["/bin/sleep", "1000"]))).unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", started.pid)).unwrap();
-    let shim: i32 = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    let shim = shim_of(started.pid);
     let exit = machine.run(async {
         let waiting = machine.runtime.wait("a");
         tokio::pin!(waiting);
@@ -89,10 +89,9 @@ fn the_host_sees_no_mount(machine: &Machine) {
     let started = machine.run(machine.runtime.start(&machine.command("a", &["/bin/sleep", "1000"]))).unwrap();
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
     // The shim is back in the host's mount namespace, so it pins nothing either.
-    let stat = fs::read_to_string(format!("/proc/{}/stat", started.pid)).unwrap();
-    let shim = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    let shim = shim_of(started.pid);
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap();
-    assert_eq!(namespace(&shim), namespace("self"));
+    assert_eq!(namespace(&shim.to_string()), namespace("self"));
     let status = fs::read_to_string(format!("/proc/{shim}/status")).unwrap();
     println!(
         "{}",
@@ -100,6 +99,19 @@ fn the_host_sees_no_mount(machine: &Machine) {
     );
     let groups = fs::read_to_string(format!("/proc/{shim}/cgroup")).unwrap();
     assert!(groups.lines().all(|line| line.ends_with(&format!("{}/shims", machine.parent))), "{groups}");
+}
+
+/// The shim above a container's first process.
+fn shim_of(pid: i32) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn nobody_can_write_the_shims_program(machine: &Machine) {
+    let started = machine.run(machine.runtime.start(&machine.command("a", &["/bin/sleep", "1000"]))).unwrap();
+    let program = format!("/proc/{}/exe", shim_of(started.pid));
+    let mount = nix::sys::statvfs::statvfs(program.as_str()).unwrap();
+    assert!(mount.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY), "{:?}", mount.flags());
 }
 
 fn waiting_for_the_end(machine: &Machine) {

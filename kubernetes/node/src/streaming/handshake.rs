@@ -91,7 +91,10 @@ mod tests {
     #[test]
     fn the_best_common_protocol_is_chosen() {
         let offered = ["v4.channel.k8s.io".to_owned(), "v5.channel.k8s.io".to_owned()];
-        assert_eq!(choose(&offered, &["v5.channel.k8s.io", "v4.channel.k8s.io"]).unwrap(), "v5.channel.k8s.io");
+        assert_eq!(
+            choose(&offered, &["v5.channel.k8s.io", "v4.channel.k8s.io"]).unwrap(),
+            "v5.channel.k8s.io"
+        );
         assert!(choose(&offered, &["v6"]).is_err());
     }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use sealos_container::{Exec, Writer};
-use serde_json::Value;
+use sealos_container::Writer;
 use tokio::io::AsyncWriteExt as _;
 
 use super::handshake::{self, Wanted};
@@ -30,7 +29,7 @@ pub(crate) async fn exec(
         return Err(Refusal::bad_request("you must specify at least one command"));
     }
     let target = running(&context, &namespace, &pod, &container).await?;
-    connect(context, target, Job::Exec(command), &params, request)
+    connect(Job { context, target, command: Some(command) }, &params, request)
 }
 
 pub(crate) async fn attach(
@@ -40,7 +39,7 @@ pub(crate) async fn attach(
 ) -> Result<Response, Refusal> {
     let params = Params::of(&request)?;
     let target = running(&context, &namespace, &pod, &container).await?;
-    connect(context, target, Job::Attach, &params, request)
+    connect(Job { context, target, command: None }, &params, request)
 }
 
 async fn running(context: &Context, namespace: &str, pod: &str, container: &str) -> Result<Target, Refusal> {
@@ -51,13 +50,7 @@ async fn running(context: &Context, namespace: &str, pod: &str, container: &str)
     Err(Refusal::bad_request(format!("container {container} of pod {pod} is not running")))
 }
 
-fn connect(
-    context: Context,
-    target: Target,
-    job: Job,
-    params: &Params,
-    mut request: Request,
-) -> Result<Response, Refusal> {
+fn connect(job: Job, params: &Params, mut request: Request) -> Result<Response, Refusal> {
     let wants = Wants::of(params)?;
     let wanted = handshake::wanted(request.headers())?;
     let promise = handshake::take(&mut request)?;
@@ -66,8 +59,7 @@ fn connect(
             let protocol = handshake::choose(&protocols, &[V5, V4, V4_BASE64])?;
             tokio::spawn(async move {
                 let Ok(socket) = handshake::websocket(promise).await else { return };
-                let exec = job.start(&context, &target, wants).await;
-                websocket::carry(socket, Codec::of(protocol), exec, wants).await;
+                websocket::carry(socket, Codec::of(protocol), job, wants).await;
             });
             Ok(handshake::accept_websocket(&key, protocol))
         }
@@ -78,8 +70,7 @@ fn connect(
                 let mut connection = Connection::serve(hyper_util::rt::TokioIo::new(upgraded));
                 let opened = tokio::time::timeout(OPENING, Streams::open(&mut connection, wants)).await;
                 if let Ok(Some(streams)) = opened {
-                    let exec = job.start(&context, &target, wants).await;
-                    streams.carry(connection, exec, wants).await;
+                    streams.carry(connection, job, wants).await;
                 }
             });
             Ok(handshake::accept_spdy(protocol))
@@ -120,14 +111,19 @@ impl Streams {
         }
     }
 
-    async fn carry(mut self, mut connection: Connection, exec: Result<Exec, Value>, wants: Wants) {
-        let status = match exec {
+    async fn carry(mut self, mut connection: Connection, job: Job, wants: Wants) {
+        let mut sizes = self.resize.as_mut().map(Stream::take_receiver);
+        let size = match &mut sizes {
+            Some(sizes) => tokio::time::timeout(session::FIRST_SIZE, sizes.recv()).await.ok().flatten(),
+            None => None,
+        };
+        let size = size.and_then(|bytes| session::size(&bytes));
+        let status = match job.start(wants, size).await {
             Err(status) => Ok(status),
             Ok(mut exec) => {
                 let stdin = exec.stdin.take();
                 let control = exec.control.clone();
                 let typed = self.stdin.as_mut().map(Stream::take_receiver);
-                let sizes = self.resize.as_mut().map(Stream::take_receiver);
                 let input = async {
                     tokio::join!(type_in(typed, stdin), async {
                         let Some(mut sizes) = sizes else { return };
@@ -148,7 +144,9 @@ impl Streams {
         };
         let Ok(status) = status else { return };
         let _left = self.error.send(Bytes::from(status.to_string())).await;
-        for stream in [Some(self.error), self.stdout, self.stderr, self.stdin, self.resize].into_iter().flatten() {
+        for stream in
+            [Some(self.error), self.stdout, self.stderr, self.stdin, self.resize].into_iter().flatten()
+        {
             stream.finish().await;
         }
         connection.goodbye().await;

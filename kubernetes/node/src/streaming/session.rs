@@ -12,6 +12,8 @@ use super::{Context, Params, Refusal, Target};
 /// How long a stream may stay open, silent, after its command has ended: a child of the command
 /// may hold it.
 const SILENCE: Duration = Duration::from_millis(500);
+/// How long a command with a terminal waits to learn the terminal's size, which clients send first.
+pub(crate) const FIRST_SIZE: Duration = Duration::from_millis(150);
 const CHUNK: usize = 16 * 1024;
 
 /// Which standard streams the client asked for.
@@ -37,26 +39,33 @@ impl Wants {
 }
 
 /// What a client wants to be connected with.
-#[derive(Debug, Clone)]
-pub(crate) enum Job {
-    Exec(Vec<String>),
-    Attach,
+pub(crate) struct Job {
+    pub context: Context,
+    pub target: Target,
+    /// `None` joins the container's own process.
+    pub command: Option<Vec<String>>,
 }
 
 impl Job {
     /// Starts the command or joins the container. An error goes to the client as the end of the
     /// session, because by then the connection is made.
-    pub(crate) async fn start(&self, context: &Context, target: &Target, wants: Wants) -> Result<Exec, Value> {
+    pub(crate) async fn start(&self, wants: Wants, size: Option<(u16, u16)>) -> Result<Exec, Value> {
+        let Self { context, target, command } = self;
         let id = target.id.as_deref().unwrap_or_default();
-        match self {
-            Self::Exec(command) => {
-                let spec = ExecSpec { tty: wants.tty, stdin: wants.stdin, ..ExecSpec::new(command.clone()) };
+        match command {
+            Some(command) => {
+                let spec =
+                    ExecSpec { tty: wants.tty, stdin: wants.stdin, size, ..ExecSpec::new(command.clone()) };
                 let words = |error: Error| format!("error executing command in container: {error}");
                 context.runtime.exec(id, spec).await.map_err(|error| failure(&words(error)))
             }
-            Self::Attach => {
+            None => {
                 let words = |error: Error| format!("error attaching to container: {error}");
-                context.runtime.attach(id).await.map_err(|error| failure(&words(error)))
+                let exec = context.runtime.attach(id).await.map_err(|error| failure(&words(error)))?;
+                if let Some((width, height)) = size {
+                    exec.control.resize(width, height);
+                }
+                Ok(exec)
             }
         }
     }

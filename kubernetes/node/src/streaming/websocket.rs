@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::handshake::WebSocket;
-use super::session::{self, Output, Sink, Wants};
+use super::session::{self, Job, Output, Sink, Wants};
 
 pub(crate) const V5: &str = "v5.channel.k8s.io";
 pub(crate) const V4: &str = "v4.channel.k8s.io";
@@ -107,27 +107,41 @@ impl Sink for Sender {
 }
 
 /// Connects a client with a command until either ends. A client that leaves ends its command.
-pub(crate) async fn carry(socket: WebSocket, codec: Codec, exec: Result<Exec, Value>, wants: Wants) {
-    let (sink, stream) = socket.split();
+pub(crate) async fn carry(socket: WebSocket, codec: Codec, job: Job, wants: Wants) {
+    let (sink, mut stream) = socket.split();
     let mut sender = Sender { sink, codec };
-    let status = match exec {
+    let (size, early) = if wants.tty { first_size(&mut stream, codec).await } else { (None, None) };
+    let status = match job.start(wants, size).await {
         Err(status) => status,
         Ok(mut exec) => {
             let stdin = exec.stdin.take().filter(|_| wants.stdin);
-            let control = exec.control.clone();
-            let input = read_input(stream, codec, stdin, control);
+            let mut input = Input { codec, stdin, control: exec.control.clone() };
             let output = write_output(&mut exec, wants, &mut sender);
             tokio::select! {
                 status = output => match status {
                     Ok(status) => status,
                     Err(_) => return,
                 },
-                () = input => return,
+                () = input.read(early, stream) => return,
             }
         }
     };
     if sender.send(ERROR, status.to_string().as_bytes()).await.is_ok() {
         sender.close().await;
+    }
+}
+
+/// The terminal's size if that is what the client sends first; else what it sent instead.
+async fn first_size(
+    stream: &mut SplitStream<WebSocket>,
+    codec: Codec,
+) -> (Option<(u16, u16)>, Option<Message>) {
+    let Ok(Some(Ok(message))) = tokio::time::timeout(session::FIRST_SIZE, stream.next()).await else {
+        return (None, None);
+    };
+    match codec.decode(message.clone()) {
+        Some((RESIZE, payload)) => (session::size(&payload), None),
+        _ => (None, Some(message)),
     }
 }
 
@@ -142,34 +156,45 @@ async fn write_output(exec: &mut Exec, wants: Wants, sender: &mut Sender) -> io:
     session::carry_output(exec, wants, sender).await
 }
 
-/// Returns when the client has left.
-async fn read_input(
-    mut stream: SplitStream<WebSocket>,
+/// What a client sends.
+struct Input {
     codec: Codec,
-    mut stdin: Option<Writer>,
+    stdin: Option<Writer>,
     control: Control,
-) {
-    while let Some(Ok(message)) = stream.next().await {
-        if message.is_close() {
-            return;
+}
+
+impl Input {
+    /// Returns when the client has left.
+    async fn read(&mut self, early: Option<Message>, mut stream: SplitStream<WebSocket>) {
+        if let Some(message) = early {
+            self.handle(message).await;
         }
-        let Some((channel, payload)) = codec.decode(message) else { continue };
+        while let Some(Ok(message)) = stream.next().await {
+            if message.is_close() {
+                return;
+            }
+            self.handle(message).await;
+        }
+    }
+
+    async fn handle(&mut self, message: Message) {
+        let Some((channel, payload)) = self.codec.decode(message) else { return };
         match channel {
             STDIN => {
-                let Some(writer) = &mut stdin else { continue };
+                let Some(writer) = &mut self.stdin else { return };
                 if !payload.is_empty() && writer.write_all(&payload).await.is_err() {
-                    stdin = None;
+                    self.stdin = None;
                 }
             }
             CLOSE if payload.first() == Some(&STDIN) => {
-                if let Some(mut writer) = stdin.take() {
+                if let Some(mut writer) = self.stdin.take() {
                     // Whoever read it may have ended already.
                     let _ended = writer.shutdown().await;
                 }
             }
             RESIZE => {
                 if let Some((width, height)) = session::size(&payload) {
-                    control.resize(width, height);
+                    self.control.resize(width, height);
                 }
             }
             _ => {}

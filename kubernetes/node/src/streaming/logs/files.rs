@@ -26,7 +26,12 @@ impl Reader {
             None => existing(path).last().and_then(|oldest| File::open(oldest).ok()),
             Some(lines) => last_lines(path, lines),
         };
-        Self { path: path.to_owned(), file: file.map(BufReader::new), partial: Vec::new(), continued: [false; 2] }
+        Self {
+            path: path.to_owned(),
+            file: file.map(BufReader::new),
+            partial: Vec::new(),
+            continued: [false; 2],
+        }
     }
 
     /// The next whole line without its end, `None` when no more is there now.
@@ -34,7 +39,10 @@ impl Reader {
         loop {
             let Some(file) = &mut self.file else {
                 // Nothing had been written when reading began.
-                self.file = existing(&self.path).last().and_then(|oldest| File::open(oldest).ok()).map(BufReader::new);
+                self.file = existing(&self.path)
+                    .last()
+                    .and_then(|oldest| File::open(oldest).ok())
+                    .map(BufReader::new);
                 self.file.as_ref()?;
                 continue;
             };

@@ -43,7 +43,8 @@ impl Wish {
             Timestamp::now().checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MIN)
         });
         let parse = |text: &str| {
-            text.parse().map_err(|_| Refusal::bad_request(format!("`sinceTime` must be a time, not `{text}`")))
+            text.parse()
+                .map_err(|_| Refusal::bad_request(format!("`sinceTime` must be a time, not `{text}`")))
         };
         let time = params.first("sinceTime").map(parse).transpose()?;
         if ago.is_some() && time.is_some() {
@@ -84,8 +85,9 @@ pub(crate) async fn serve(
         };
         (target.previous_log.ok_or_else(missing)?, None)
     } else {
-        let missing =
-            || Refusal::bad_request(format!("container \"{container}\" in pod \"{pod}\" is waiting to start"));
+        let missing = || {
+            Refusal::bad_request(format!("container \"{container}\" in pod \"{pod}\" is waiting to start"))
+        };
         (target.log.ok_or_else(missing)?, target.id.filter(|_| target.running))
     };
     let (pieces, stream) = mpsc::channel(16);

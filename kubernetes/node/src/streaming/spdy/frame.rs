@@ -22,10 +22,22 @@ const MAX_LENGTH: usize = 4 << 20;
 /// What a client sends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    Open { id: u32, headers: Vec<(String, String)>, last: bool },
-    Data { id: u32, bytes: Bytes, last: bool },
-    Reset { id: u32 },
-    Ping { id: u32 },
+    Open {
+        id: u32,
+        headers: Vec<(String, String)>,
+        last: bool,
+    },
+    Data {
+        id: u32,
+        bytes: Bytes,
+        last: bool,
+    },
+    Reset {
+        id: u32,
+    },
+    Ping {
+        id: u32,
+    },
     Leave,
     /// Settings, window updates and what else needs no answer.
     Other,
@@ -165,7 +177,8 @@ mod tests {
         let mut wire = BytesMut::new();
         encode_open(3, &[("a".into(), "b".into())], &mut packer, &mut wire).unwrap();
         encode(&Outgoing::Ping { id: 9 }, &mut packer, &mut wire).unwrap();
-        encode(&Outgoing::Data { id: 3, bytes: Bytes::from("x"), last: true }, &mut packer, &mut wire).unwrap();
+        encode(&Outgoing::Data { id: 3, bytes: Bytes::from("x"), last: true }, &mut packer, &mut wire)
+            .unwrap();
         let (mut buffer, mut frames) = (BytesMut::new(), Vec::new());
         for byte in wire {
             buffer.put_u8(byte);
@@ -182,7 +195,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let mut headers = Headers::new();
-        let check = |bytes: &[u8], headers: &mut Headers| decode(&mut BytesMut::from(bytes), headers).is_err();
+        let check =
+            |bytes: &[u8], headers: &mut Headers| decode(&mut BytesMut::from(bytes), headers).is_err();
         assert!(check(&[0x80, 2, 0, 1, 0, 0, 0, 0], &mut headers));
         assert!(check(&[0x80, 3, 0, 6, 0, 0, 0, 0], &mut headers));
         assert!(check(&[0, 0, 0, 1, 0, 0xff, 0xff, 0xff], &mut headers));
