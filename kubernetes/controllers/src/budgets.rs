@@ -77,7 +77,12 @@ fn expected(cluster: &Cluster, covered: &[Arc<Pod>]) -> i32 {
     by_owner.values().sum::<i32>() + alone
 }
 
-fn status(budget: &PodDisruptionBudget, covered: &[Arc<Pod>], expected: i32, now: Timestamp) -> PodDisruptionBudgetStatus {
+fn status(
+    budget: &PodDisruptionBudget,
+    covered: &[Arc<Pod>],
+    expected: i32,
+    now: Timestamp,
+) -> PodDisruptionBudgetStatus {
     let spec = budget.spec.clone().unwrap_or_default();
     let old = budget.status.clone().unwrap_or_default();
     let desired = match (&spec.min_available, &spec.max_unavailable) {
@@ -88,14 +93,16 @@ fn status(budget: &PodDisruptionBudget, covered: &[Arc<Pod>], expected: i32, now
     let mut evicted = old.disrupted_pods.clone().unwrap_or_default();
     evicted.retain(|name, at| {
         let there = covered.iter().find(|p| meta::name(&p.metadata) == name);
-        there.is_some_and(|p| !meta::is_deleting(&p.metadata)) && meta::seconds_since(at, now) < EVICTION_SECONDS
+        there.is_some_and(|p| !meta::is_deleting(&p.metadata))
+            && meta::seconds_since(at, now) < EVICTION_SECONDS
     });
     let healthy = |p: &&Arc<Pod>| {
         pods::is_ready(p) && !meta::is_deleting(&p.metadata) && !evicted.contains_key(meta::name(&p.metadata))
     };
     let current = count(covered.iter().filter(healthy).count());
     let allowed = if expected > 0 { (current - desired).max(0) } else { 0 };
-    let (state, reason) = if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    let (state, reason) =
+        if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
     let conditions = old.conditions.clone().unwrap_or_default();
     let known = conditions.iter().find(|c| c.type_ == ALLOWED && c.status == state).cloned();
     let condition = known.unwrap_or_else(|| Condition {

@@ -150,7 +150,9 @@ impl<K: Object> Cache<K> {
                 Some(Ok(watcher::Event::Apply(object))) => self.applied(object),
                 Some(Ok(watcher::Event::Delete(object))) => self.deleted(&object),
                 Some(Err(error)) if shutdown.is_cancelled() => debug!(%error, "watch ended by shutdown"),
-                Some(Err(error)) => warn!(kind = %K::kind(&()), error = &error as &dyn std::error::Error, "watch again after an error"),
+                Some(Err(error)) => {
+                    warn!(kind = %K::kind(&()), error = &error as &dyn std::error::Error, "watch again after an error")
+                }
                 None => return,
             }
         }
@@ -197,7 +199,8 @@ impl<K: Object> Cache<K> {
         let new = Arc::new(object);
         let old = {
             let mut objects = self.0.objects.write().unwrap_or_else(PoisonError::into_inner);
-            if objects.by_key.get(&key).is_some_and(|o| meta::version(o.meta()) >= meta::version(new.meta())) {
+            if objects.by_key.get(&key).is_some_and(|o| meta::version(o.meta()) >= meta::version(new.meta()))
+            {
                 return;
             }
             objects.insert(key, new.clone())
@@ -301,7 +304,10 @@ mod tests {
         cache.replace(vec![object("x", 1), object("y", 2)]);
         cache.observe(object("z", 4));
         cache.replace(vec![object("y", 3)]);
-        assert_eq!((version_of(&cache, "x"), version_of(&cache, "y"), version_of(&cache, "z")), (None, Some(3), Some(4)));
+        assert_eq!(
+            (version_of(&cache, "x"), version_of(&cache, "y"), version_of(&cache, "z")),
+            (None, Some(3), Some(4))
+        );
     }
 
     #[test]

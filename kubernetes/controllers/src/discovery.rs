@@ -13,7 +13,8 @@ pub(crate) struct Served {
 
 impl Served {
     fn new(resource: ApiResource, capabilities: &ApiCapabilities) -> Option<Self> {
-        let usable = capabilities.supports_operation(verbs::LIST) && capabilities.supports_operation(verbs::DELETE);
+        let usable =
+            capabilities.supports_operation(verbs::LIST) && capabilities.supports_operation(verbs::DELETE);
         usable.then(|| Self {
             resource,
             namespaced: capabilities.scope == Scope::Namespaced,

@@ -202,7 +202,8 @@ mod tests {
         let now = Timestamp::now();
         assert_eq!(memory.line(&report("a"), now).unwrap().count, 1);
         assert_eq!(memory.line(&report("a"), now).unwrap().count, 2);
-        let lines: Vec<Line> = (0..12).map(|i| memory.line(&report(&format!("pod {i}")), now).unwrap()).collect();
+        let lines: Vec<Line> =
+            (0..12).map(|i| memory.line(&report(&format!("pod {i}")), now).unwrap()).collect();
         let last = lines.last().unwrap();
         assert_eq!((last.count, last.message.as_str()), (3, "(combined from similar events): pod 11"));
     }

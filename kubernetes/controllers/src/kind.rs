@@ -111,7 +111,8 @@ impl<K: Object> Kind<K> {
 
     /// Merges `body` into the object.
     pub(crate) async fn merge(&self, key: &Key, body: &Value) -> Result<Arc<K>, Error> {
-        let request = request::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(body));
+        let request =
+            request::<K>(&key.namespace).patch(&key.name, &PatchParams::default(), &Patch::Merge(body));
         self.send("patch", key, request).await
     }
 

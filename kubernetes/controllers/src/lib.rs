@@ -7,6 +7,7 @@
 
 mod run;
 
+mod autoscaler;
 mod budgets;
 mod cron_jobs;
 mod daemon_sets;

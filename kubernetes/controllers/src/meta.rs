@@ -49,7 +49,11 @@ impl Key {
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -143,9 +147,7 @@ pub(crate) fn selects(selector: Option<&LabelSelector>, labels: Option<&Labels>)
 
 /// Whether the labels hold every pair of a Service's selector; an empty selector fits nothing.
 pub(crate) fn matches(selector: Option<&Labels>, labels: Option<&Labels>) -> bool {
-    selector.is_some_and(|s| {
-        !s.is_empty() && s.iter().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v))
-    })
+    selector.is_some_and(|s| !s.is_empty() && s.iter().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v)))
 }
 
 /// The selector in the text form that `status.selector` of the scale subresource shows.

@@ -38,7 +38,12 @@ async fn reconcile(cluster: Cluster, key: Key) -> Result<Again, Error> {
     }
     let failed = |verb: &'static str| {
         let key = key.clone();
-        move |source: kube::Error| Error::Api { verb, kind: "Namespace".to_owned(), key, source: Box::new(source) }
+        move |source: kube::Error| Error::Api {
+            verb,
+            kind: "Namespace".to_owned(),
+            key,
+            source: Box::new(source),
+        }
     };
     let kinds = discovery::served(&cluster.client).await.map_err(failed("discover the contents of"))?;
     let mut remaining = Vec::new();
@@ -74,7 +79,11 @@ struct Remaining {
     finalizers: Vec<String>,
 }
 
-async fn empty(client: &kube::Client, kind: &Served, namespace: &str) -> Result<Option<Remaining>, kube::Error> {
+async fn empty(
+    client: &kube::Client,
+    kind: &Served,
+    namespace: &str,
+) -> Result<Option<Remaining>, kube::Error> {
     let listed = list(client, kind, namespace).await?;
     if listed.items.is_empty() {
         return Ok(None);
@@ -84,17 +93,22 @@ async fn empty(client: &kube::Client, kind: &Served, namespace: &str) -> Result<
     if listed.items.iter().any(|o| fresh(&o)) {
         let params = DeleteParams::background();
         if kind.collection {
-            let all = request.delete_collection(&params, &ListParams::default()).map_err(kube::Error::BuildRequest)?;
+            let all = request
+                .delete_collection(&params, &ListParams::default())
+                .map_err(kube::Error::BuildRequest)?;
             client.request::<Value>(all).await?;
         } else {
             for object in listed.items.iter().filter(fresh) {
-                let one = request.delete(meta::name(&object.metadata), &params).map_err(kube::Error::BuildRequest)?;
+                let one = request
+                    .delete(meta::name(&object.metadata), &params)
+                    .map_err(kube::Error::BuildRequest)?;
                 client.request::<Value>(one).await.map(drop).or_else(gone_is_fine)?;
             }
         }
     }
     let left = list(client, kind, namespace).await?.items;
-    let mut finalizers: Vec<String> = left.iter().flat_map(|o| o.metadata.finalizers.iter().flatten().cloned()).collect();
+    let mut finalizers: Vec<String> =
+        left.iter().flat_map(|o| o.metadata.finalizers.iter().flatten().cloned()).collect();
     finalizers.sort();
     finalizers.dedup();
     let kind = format!("{}.{}", kind.resource.plural, kind.resource.group);
@@ -137,7 +151,8 @@ async fn finalize(client: &kube::Client, namespace: &Namespace) -> Result<(), ku
 fn status(namespace: &Namespace, remaining: &[Remaining], now: Timestamp) -> NamespaceStatus {
     let counts: Vec<String> =
         remaining.iter().map(|r| format!("{} has {} resource instances", r.kind, r.count)).collect();
-    let mut finalizers: Vec<&str> = remaining.iter().flat_map(|r| &r.finalizers).map(String::as_str).collect();
+    let mut finalizers: Vec<&str> =
+        remaining.iter().flat_map(|r| &r.finalizers).map(String::as_str).collect();
     finalizers.sort_unstable();
     finalizers.dedup();
     let mut status = namespace.status.clone().unwrap_or_default();
@@ -162,7 +177,8 @@ fn status(namespace: &Namespace, remaining: &[Remaining], now: Timestamp) -> Nam
         let message = "All content-preserving finalizers finished".to_owned();
         set("NamespaceFinalizersRemaining", false, "ContentHasNoFinalizers", message);
     } else {
-        let message = format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", "));
+        let message =
+            format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", "));
         set("NamespaceFinalizersRemaining", true, "SomeFinalizersRemain", message);
     }
     status

@@ -76,7 +76,11 @@ async fn look_after(cluster: &Cluster, node: &Arc<Node>, silent: bool) -> Result
     if silent && state != "Unknown" {
         let conditions = silenced(node, Timestamp::now());
         cluster.nodes.merge_status(&key, &json!({"status": {"conditions": conditions}})).await?;
-        cluster.events.normal(&**node, "NodeNotReady", format!("Node {} status is now: NodeNotReady", key.name));
+        cluster.events.normal(
+            &**node,
+            "NodeNotReady",
+            format!("Node {} status is now: NodeNotReady", key.name),
+        );
         return Ok(());
     }
     let wanted = taints(node, state, Timestamp::now());
@@ -96,7 +100,9 @@ async fn look_after(cluster: &Cluster, node: &Arc<Node>, silent: bool) -> Result
 fn silenced(node: &Node, now: Timestamp) -> Vec<NodeCondition> {
     let mut conditions = node.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
     let kinds = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
-    for condition in conditions.iter_mut().filter(|c| kinds.contains(&c.type_.as_str()) && c.status != "Unknown") {
+    for condition in
+        conditions.iter_mut().filter(|c| kinds.contains(&c.type_.as_str()) && c.status != "Unknown")
+    {
         condition.status = "Unknown".to_owned();
         condition.reason = Some("NodeStatusUnknown".to_owned());
         condition.message = Some("Kubelet stopped posting node status.".to_owned());
@@ -167,7 +173,8 @@ async fn evict(cluster: &Cluster, node: &Arc<Node>) -> Result<(), Error> {
 fn must_leave(pod: &Pod, taints: &[Taint], now: Timestamp) -> bool {
     let tolerations = pod.spec.as_ref().and_then(|s| s.tolerations.as_deref()).unwrap_or_default();
     taints.iter().any(|taint| {
-        let fitting: Vec<_> = tolerations.iter().filter(|t| tolerates(std::slice::from_ref(t), taint)).collect();
+        let fitting: Vec<_> =
+            tolerations.iter().filter(|t| tolerates(std::slice::from_ref(t), taint)).collect();
         if fitting.is_empty() {
             return true;
         }
@@ -191,9 +198,13 @@ mod tests {
     fn taints_follow_readiness_and_leave_others_alone() {
         let now = Timestamp::now();
         let own = node(json!({"taints": [{"key": "gpu", "effect": "NoSchedule"}]}));
-        let keys = |taints: &[Taint]| taints.iter().map(|t| format!("{}:{}", t.key, t.effect)).collect::<Vec<_>>();
+        let keys =
+            |taints: &[Taint]| taints.iter().map(|t| format!("{}:{}", t.key, t.effect)).collect::<Vec<_>>();
         let unknown = taints(&own, "Unknown", now);
-        assert_eq!(keys(&unknown), ["gpu:NoSchedule", &format!("{UNREACHABLE}:NoSchedule"), &format!("{UNREACHABLE}:NoExecute")]);
+        assert_eq!(
+            keys(&unknown),
+            ["gpu:NoSchedule", &format!("{UNREACHABLE}:NoSchedule"), &format!("{UNREACHABLE}:NoExecute")]
+        );
         let back = node(json!({ "taints": unknown }));
         assert_eq!(keys(&taints(&back, "True", now)), ["gpu:NoSchedule"]);
     }
@@ -204,7 +215,10 @@ mod tests {
         let start = Instant::now();
         let old = Some("2020-01-01T00:00:00Z".parse().unwrap());
         assert_eq!(watch.silent_for("n", (old, None), start), Duration::ZERO);
-        assert_eq!(watch.silent_for("n", (old, None), start + Duration::from_secs(50)), Duration::from_secs(50));
+        assert_eq!(
+            watch.silent_for("n", (old, None), start + Duration::from_secs(50)),
+            Duration::from_secs(50)
+        );
         let renewed = Some("2020-01-01T00:00:10Z".parse().unwrap());
         assert_eq!(watch.silent_for("n", (renewed, None), start + Duration::from_secs(60)), Duration::ZERO);
     }

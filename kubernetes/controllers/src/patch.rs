@@ -47,7 +47,11 @@ mod tests {
     fn only_changes_are_written() {
         let check = |old, new, patch| assert_eq!(difference(&old, &new), patch);
         check(json!({"a": 1, "b": {"c": 2}}), json!({"a": 1, "b": {"c": 2}}), None);
-        check(json!({"a": 1, "b": {"c": 2}}), json!({"b": {"c": 3}}), Some(json!({"a": null, "b": {"c": 3}})));
+        check(
+            json!({"a": 1, "b": {"c": 2}}),
+            json!({"b": {"c": 3}}),
+            Some(json!({"a": null, "b": {"c": 3}})),
+        );
         check(json!({"a": [1, 2]}), json!({"a": [1]}), Some(json!({"a": [1]})));
     }
 }

@@ -22,10 +22,12 @@ pub(crate) async fn start(cluster: Cluster, shutdown: CancellationToken, kept: u
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let nodes: Vec<String> = cluster.nodes.all().iter().map(|n| meta::name(&n.metadata).to_owned()).collect();
+        let nodes: Vec<String> =
+            cluster.nodes.all().iter().map(|n| meta::name(&n.metadata).to_owned()).collect();
         for pod in surplus(&cluster.pods.all(), &nodes, kept) {
             let key = Key::of(&pod.metadata);
-            let how = Delete { uid: pod.metadata.uid.as_deref(), grace_seconds: Some(0), ..Delete::default() };
+            let how =
+                Delete { uid: pod.metadata.uid.as_deref(), grace_seconds: Some(0), ..Delete::default() };
             match cluster.pods.delete(&key, how).await {
                 Ok(()) => info!(pod = %key, "removed a pod nobody else would"),
                 Err(error) => warn!(pod = %key, error = &error as &dyn std::error::Error, "pod not removed"),
@@ -59,9 +61,16 @@ mod tests {
         waiting.metadata.deletion_timestamp = Some(meta::now());
         let mut lost = pod("lost", "Running", true);
         lost.spec.get_or_insert_default().node_name = Some("gone".to_owned());
-        let all = [pod("fine", "Running", true), waiting, lost, pod("done-1", "Succeeded", false), pod("done-2", "Failed", false)];
+        let all = [
+            pod("fine", "Running", true),
+            waiting,
+            lost,
+            pod("done-1", "Succeeded", false),
+            pod("done-2", "Failed", false),
+        ];
         let all: Vec<_> = all.into_iter().map(Arc::new).collect();
-        let names: Vec<_> = surplus(&all, &["n1".to_owned()], 1).iter().map(|p| meta::name(&p.metadata).to_owned()).collect();
+        let names: Vec<_> =
+            surplus(&all, &["n1".to_owned()], 1).iter().map(|p| meta::name(&p.metadata).to_owned()).collect();
         assert_eq!(names, ["leaving", "lost", "done-1"]);
     }
 }

@@ -67,7 +67,9 @@ pub(crate) fn deletion_order(a: &Pod, b: &Pod) -> Ordering {
         "Running" => 2,
         _ => 1,
     };
-    let cost = |p: &Pod| meta::annotation(&p.metadata, DELETION_COST).and_then(|c| c.parse::<i32>().ok()).unwrap_or(0);
+    let cost = |p: &Pod| {
+        meta::annotation(&p.metadata, DELETION_COST).and_then(|c| c.parse::<i32>().ok()).unwrap_or(0)
+    };
     let newest_first = |x: Option<Timestamp>, y: Option<Timestamp>| y.cmp(&x);
     node(a)
         .is_some()
@@ -139,7 +141,11 @@ pub(crate) mod tests {
 
     #[test]
     fn the_least_useful_pod_goes_first() {
-        let mut pods = [pod("ready", "Running", true), pod("waiting", "Pending", false), pod("unready", "Running", false)];
+        let mut pods = [
+            pod("ready", "Running", true),
+            pod("waiting", "Pending", false),
+            pod("unready", "Running", false),
+        ];
         pods.sort_by(deletion_order);
         let names: Vec<_> = pods.iter().map(|p| meta::name(&p.metadata)).collect();
         assert_eq!(names, ["waiting", "unready", "ready"]);

@@ -79,8 +79,13 @@ impl<T: Clone + Eq + Hash + Ord + Display + Send + 'static> Queue<T> {
     }
 
     /// Works until shutdown, on at most `limit` keys at a time.
-    pub(crate) async fn work<F, Fut>(self, what: &'static str, limit: usize, shutdown: CancellationToken, work: F)
-    where
+    pub(crate) async fn work<F, Fut>(
+        self,
+        what: &'static str,
+        limit: usize,
+        shutdown: CancellationToken,
+        work: F,
+    ) where
         F: Fn(T) -> Fut,
         Fut: Future<Output = Result<Again, Error>> + Send + 'static,
     {

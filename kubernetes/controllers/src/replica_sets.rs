@@ -24,9 +24,7 @@ const BURST: usize = 500;
 pub(crate) fn start(cluster: Cluster, shutdown: CancellationToken) -> impl Future<Output = ()> {
     let queue = Queue::new();
     owners::wake_self(&cluster.replica_sets, &queue);
-    owners::wake_owners(&cluster.pods, &cluster.replica_sets, &queue, |rs| {
-        Some(&rs.spec.selector)
-    });
+    owners::wake_owners(&cluster.pods, &cluster.replica_sets, &queue, |rs| Some(&rs.spec.selector));
     queue.work("replicasets", AT_ONCE, shutdown, move |key| reconcile(cluster.clone(), key))
 }
 
@@ -80,7 +78,11 @@ async fn create(cluster: &Cluster, set: &ReplicaSet, number: usize) -> Option<Er
     let pod = pods::from_template(&template, namespace, meta::controller_reference(set));
     let make = |()| async {
         let made = cluster.pods.create(&pod).await?;
-        cluster.events.normal(set, "SuccessfulCreate", format!("Created pod: {}", meta::name(&made.metadata)));
+        cluster.events.normal(
+            set,
+            "SuccessfulCreate",
+            format!("Created pod: {}", meta::name(&made.metadata)),
+        );
         Ok(())
     };
     let (_, error) = in_batches(vec![(); number], make).await;
@@ -110,19 +112,23 @@ fn status(
     now: Timestamp,
 ) -> ReplicaSetStatus {
     let spec = &set.spec;
-    let template_labels = spec.template.as_ref().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
+    let template_labels =
+        spec.template.as_ref().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
     let min_ready = spec.min_ready_seconds.unwrap_or(0);
     let active = || owned.iter().filter(|p| pods::is_active(p));
     let labelled = |p: &&Arc<Pod>| {
         let labels = p.metadata.labels.as_ref();
         template_labels.iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v))
     };
-    let terminating = owned.iter().filter(|p| meta::is_deleting(&p.metadata) && !pods::is_finished(p)).count();
+    let terminating =
+        owned.iter().filter(|p| meta::is_deleting(&p.metadata) && !pods::is_finished(p)).count();
     ReplicaSetStatus {
         replicas: count(active().count()),
         fully_labeled_replicas: nonzero(count(active().filter(labelled).count())),
         ready_replicas: nonzero(count(active().filter(|p| pods::is_ready(p)).count())),
-        available_replicas: nonzero(count(active().filter(|p| pods::is_available(p, min_ready, now)).count())),
+        available_replicas: nonzero(count(
+            active().filter(|p| pods::is_available(p, min_ready, now)).count(),
+        )),
         terminating_replicas: Some(count(terminating)),
         observed_generation: set.metadata.generation,
         conditions: conditions(set, failure, now),
@@ -136,7 +142,8 @@ fn conditions(
 ) -> Option<Vec<ReplicaSetCondition>> {
     let old = set.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
     let known = old.iter().find(|c| c.type_.as_deref() == Some("ReplicaFailure")).cloned();
-    let mut conditions: Vec<_> = old.into_iter().filter(|c| c.type_.as_deref() != Some("ReplicaFailure")).collect();
+    let mut conditions: Vec<_> =
+        old.into_iter().filter(|c| c.type_.as_deref() != Some("ReplicaFailure")).collect();
     if let Some((reason, message)) = failure {
         let same = known.filter(|c| c.reason.as_deref() == Some(reason));
         conditions.push(same.unwrap_or_else(|| ReplicaSetCondition {
@@ -188,7 +195,10 @@ mod tests {
             Arc::new(pod("c", "Failed", false)),
         ];
         let status = status(&set(3), &owned, None, Timestamp::now());
-        assert_eq!((status.replicas, status.ready_replicas, status.available_replicas), (2, Some(1), Some(1)));
+        assert_eq!(
+            (status.replicas, status.ready_replicas, status.available_replicas),
+            (2, Some(1), Some(1))
+        );
         assert_eq!((status.fully_labeled_replicas, status.observed_generation), (Some(2), Some(2)));
     }
 

@@ -21,10 +21,6 @@ pub(crate) fn quantity(text: &Text) -> Quantity {
     Quantity::parse(&text.0).unwrap_or_else(|_| zero())
 }
 
-pub(crate) fn texts(amounts: &Amounts) -> BTreeMap<String, Text> {
-    amounts.iter().map(|(k, v)| (k.clone(), Text(v.to_string()))).collect()
-}
-
 pub(crate) fn add(total: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
         let sum = total.get(name).map_or(*amount, |t| t.plus(amount));
@@ -49,28 +45,17 @@ fn raise(total: &mut Amounts, least: &Amounts) {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(crate) enum Part {
-    Requests,
-    Limits,
-}
-
-fn of(requirements: Option<&ResourceRequirements>, part: Part) -> Amounts {
+fn requests_of(requirements: Option<&ResourceRequirements>) -> Amounts {
     let Some(requirements) = requirements else { return Amounts::new() };
-    match part {
-        Part::Requests => {
-            // A limit without a request is the request.
-            let mut all = amounts(requirements.limits.as_ref());
-            all.extend(amounts(requirements.requests.as_ref()));
-            all
-        }
-        Part::Limits => amounts(requirements.limits.as_ref()),
-    }
+    // A limit without a request is the request.
+    let mut all = amounts(requirements.limits.as_ref());
+    all.extend(amounts(requirements.requests.as_ref()));
+    all
 }
 
 /// What a pod needs: its containers together, or the largest init container if that is more.
-pub(crate) fn of_pod(spec: &PodSpec, part: Part) -> Amounts {
-    let own = |c: &Container| of(c.resources.as_ref(), part);
+fn of_pod(spec: &PodSpec) -> Amounts {
+    let own = |c: &Container| requests_of(c.resources.as_ref());
     let mut total = Amounts::new();
     for container in &spec.containers {
         add(&mut total, &own(container));
@@ -89,13 +74,13 @@ pub(crate) fn of_pod(spec: &PodSpec, part: Part) -> Amounts {
     }
     add(&mut total, &sidecars);
     raise(&mut total, &starting);
-    total.extend(of(spec.resources.as_ref(), part));
+    total.extend(requests_of(spec.resources.as_ref()));
     add(&mut total, &amounts(spec.overhead.as_ref()));
     total
 }
 
 pub(crate) fn requests(pod: &Pod) -> Amounts {
-    pod.spec.as_ref().map(|s| of_pod(s, Part::Requests)).unwrap_or_default()
+    pod.spec.as_ref().map(of_pod).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -117,7 +102,10 @@ mod tests {
             ]
         }))
         .unwrap();
-        let total = of_pod(&spec, Part::Requests);
-        assert_eq!((total["cpu"].to_string().as_str(), total["memory"].to_string().as_str()), ("1050m", "1Gi"));
+        let total = of_pod(&spec);
+        assert_eq!(
+            (total["cpu"].to_string().as_str(), total["memory"].to_string().as_str()),
+            ("1050m", "1Gi")
+        );
     }
 }

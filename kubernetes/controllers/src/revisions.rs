@@ -72,7 +72,12 @@ async fn create<O: Object>(
     }
 }
 
-fn revision<O: Object>(owner: &O, template: &PodTemplateSpec, number: i64, collisions: i32) -> ControllerRevision {
+fn revision<O: Object>(
+    owner: &O,
+    template: &PodTemplateSpec,
+    number: i64,
+    collisions: i32,
+) -> ControllerRevision {
     let hash = pods::hash(template, collisions);
     let mut labels = template.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
     labels.insert(HASH.to_owned(), hash.clone());

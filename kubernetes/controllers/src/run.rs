@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::events::Recorder;
 use crate::{
-    budgets, cron_jobs, daemon_sets, deployments, endpoints, gc, jobs, namespaces, nodes, pod_gc, replica_sets, scheduler,
-    service_accounts, stateful_sets, volumes,
+    autoscaler, budgets, cron_jobs, daemon_sets, deployments, endpoints, gc, jobs, namespaces, nodes, pod_gc,
+    replica_sets, scheduler, service_accounts, stateful_sets, volumes,
 };
 
 /// The API as seen by the controllers and by the scheduler, each under its own identity.
@@ -66,14 +66,17 @@ impl Config {
 /// Runs all controllers and the scheduler until `shutdown` is cancelled.
 pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) {
     let mut tasks = JoinSet::new();
-    let (events, writer) = Recorder::start(clients.controllers.clone(), "controller-manager", shutdown.clone());
+    let (events, writer) =
+        Recorder::start(clients.controllers.clone(), "controller-manager", shutdown.clone());
     tasks.spawn(writer);
     let cluster = Cluster::new(clients.controllers.clone(), events);
     // Every controller sets its handlers up before the watches start, so that none misses an object.
-    let (scheduler_events, writer) = Recorder::start(clients.scheduler.clone(), "default-scheduler", shutdown.clone());
+    let (scheduler_events, writer) =
+        Recorder::start(clients.scheduler.clone(), "default-scheduler", shutdown.clone());
     tasks.spawn(writer);
     let mut controllers = controllers(&cluster, &shutdown, config);
-    let scheduler = scheduler::start(cluster.clone(), clients.scheduler.clone(), scheduler_events, shutdown.clone());
+    let scheduler =
+        scheduler::start(cluster.clone(), clients.scheduler.clone(), scheduler_events, shutdown.clone());
     controllers.push(Box::pin(scheduler));
     cluster.follow(&mut tasks, &shutdown);
     tokio::select! {
@@ -99,6 +102,7 @@ fn controllers(cluster: &Cluster, shutdown: &CancellationToken, config: Config) 
         Box::pin(jobs::start(all(), stop())),
         Box::pin(cron_jobs::start(all(), stop())),
         Box::pin(budgets::start(all(), stop())),
+        Box::pin(autoscaler::start(all(), stop())),
         Box::pin(nodes::start(all(), stop(), config.node_grace)),
         Box::pin(pod_gc::start(all(), stop(), config.terminated_pods_kept)),
         Box::pin(endpoints::start(all(), stop())),

@@ -43,11 +43,11 @@ pub(super) fn plan(cron: &CronJob, jobs: &[Arc<Job>], now: Timestamp) -> Result<
     }
     let zone = match cron.spec.time_zone.as_deref() {
         None => TimeZone::UTC,
-        Some(name) => {
-            TimeZone::get(name).map_err(|e| ("UnknownTimeZone", format!("invalid timeZone: {name:?}: {e}")))?
-        }
+        Some(name) => TimeZone::get(name)
+            .map_err(|e| ("UnknownTimeZone", format!("invalid timeZone: {name:?}: {e}")))?,
     };
-    let schedule = Schedule::parse(&cron.spec.schedule).map_err(|e| ("UnparseableSchedule", e.to_string()))?;
+    let schedule =
+        Schedule::parse(&cron.spec.schedule).map_err(|e| ("UnparseableSchedule", e.to_string()))?;
     run(cron, jobs, (&schedule, &zone), now, &mut plan);
     let next = schedule.next(now, &zone);
     let wait = next.and_then(|t| Duration::try_from(t.duration_since(now)).ok());
@@ -55,7 +55,13 @@ pub(super) fn plan(cron: &CronJob, jobs: &[Arc<Job>], now: Timestamp) -> Result<
     Ok(plan)
 }
 
-fn run(cron: &CronJob, jobs: &[Arc<Job>], (schedule, zone): (&Schedule, &TimeZone), now: Timestamp, plan: &mut Plan) {
+fn run(
+    cron: &CronJob,
+    jobs: &[Arc<Job>],
+    (schedule, zone): (&Schedule, &TimeZone),
+    now: Timestamp,
+    plan: &mut Plan,
+) {
     let last = plan.status.last_schedule_time.as_ref().map(|t| t.0);
     let mut from = last.unwrap_or_else(|| meta::created(&cron.metadata));
     let deadline = cron.spec.starting_deadline_seconds.map(SignedDuration::from_secs);
@@ -65,7 +71,8 @@ fn run(cron: &CronJob, jobs: &[Arc<Job>], (schedule, zone): (&Schedule, &TimeZon
     let (due, missed) = schedule.latest(from, now, zone);
     let Some(due) = due else { return };
     if missed > 100 {
-        let message = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
+        let message =
+            "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
         plan.news.push(("TooManyMissedTimes", message.to_owned()));
     }
     let running: Vec<_> = jobs.iter().filter(|j| end(j).is_none()).collect();
@@ -176,7 +183,10 @@ mod tests {
     fn concurrency_is_as_asked() {
         let running = [("old", "running")];
         assert_eq!(told(&json!({"concurrencyPolicy": "Forbid"}), &running), [""; 0]);
-        assert_eq!(told(&json!({"concurrencyPolicy": "Replace"}), &running), ["delete old", "create c-28401130"]);
+        assert_eq!(
+            told(&json!({"concurrencyPolicy": "Replace"}), &running),
+            ["delete old", "create c-28401130"]
+        );
         assert_eq!(told(&json!({"concurrencyPolicy": "Allow"}), &running), ["create c-28401130"]);
     }
 

@@ -20,7 +20,8 @@ pub(super) struct Schedule {
 #[error("unparseable schedule {0:?}: expected five fields `minute hour day month weekday`")]
 pub(super) struct Unreadable(String);
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 /// A schedule that finds no time within this many years finds none at all (29 February on a weekday comes every 28).
 const YEARS: i16 = 30;
@@ -38,7 +39,8 @@ impl Schedule {
         };
         let fields: Vec<&str> = plain.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = fields.as_slice() else { return Err(unreadable()) };
-        let field = |text: &str, range, names: &[&str], first| bits(text, range, names, first).ok_or_else(unreadable);
+        let field =
+            |text: &str, range, names: &[&str], first| bits(text, range, names, first).ok_or_else(unreadable);
         let mut weekdays = field(weekday, (0, 7), &WEEKDAYS, 0)?;
         weekdays |= weekdays >> 7 & 1;
         let open = |f: &str| f.starts_with('*') || f.starts_with('?');
@@ -61,8 +63,10 @@ impl Schedule {
         let last = date.year().saturating_add(YEARS);
         while date.year() <= last {
             if has(self.months, date.month().unsigned_abs().into()) && self.on_day(date) {
-                for minute in (from..24 * 60).filter(|m| has(self.hours, m / 60) && has(self.minutes, m % 60)) {
-                    let found = at(date, minute).and_then(|t| zone.to_ambiguous_timestamp(t).compatible().ok());
+                for minute in (from..24 * 60).filter(|m| has(self.hours, m / 60) && has(self.minutes, m % 60))
+                {
+                    let found =
+                        at(date, minute).and_then(|t| zone.to_ambiguous_timestamp(t).compatible().ok());
                     // A time skipped by the clock may resolve to one already past.
                     if let Some(found) = found.filter(|t| *t > after) {
                         return Some(found);
@@ -178,7 +182,8 @@ mod tests {
     #[test]
     fn missed_times_are_counted() {
         let schedule = Schedule::parse("0 * * * *").unwrap();
-        let (from, until) = ("2024-01-01T00:00:00Z".parse().unwrap(), "2024-01-01T03:30:00Z".parse().unwrap());
+        let (from, until) =
+            ("2024-01-01T00:00:00Z".parse().unwrap(), "2024-01-01T03:30:00Z".parse().unwrap());
         let (latest, number) = schedule.latest(from, until, &TimeZone::UTC);
         assert_eq!((latest.unwrap().to_string().as_str(), number), ("2024-01-01T03:00:00Z", 3));
     }

@@ -51,10 +51,11 @@ async fn reconcile(cluster: Cluster, key: Key) -> Result<Again, Error> {
         async move {
             match action {
                 Action::Create(node) => {
-                    let made = cluster.pods.create(&plan::pod(set, &node, hash)).await.inspect_err(|error| {
-                        let message = format!("Error creating: {}", error.reason());
-                        cluster.events.warning(&**set, "FailedCreate", message);
-                    })?;
+                    let made =
+                        cluster.pods.create(&plan::pod(set, &node, hash)).await.inspect_err(|error| {
+                            let message = format!("Error creating: {}", error.reason());
+                            cluster.events.warning(&**set, "FailedCreate", message);
+                        })?;
                     let message = format!("Created pod: {}", meta::name(&made.metadata));
                     cluster.events.normal(&**set, "SuccessfulCreate", message);
                 }

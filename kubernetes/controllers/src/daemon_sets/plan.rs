@@ -128,7 +128,9 @@ pub(super) fn pod(set: &DaemonSet, node: &str, hash: &str) -> Pod {
     };
     let affinity: &mut NodeAffinity =
         spec.affinity.get_or_insert_default().node_affinity.get_or_insert_default();
-    let required = affinity.required_during_scheduling_ignored_during_execution.get_or_insert_with(NodeSelector::default);
+    let required = affinity
+        .required_during_scheduling_ignored_during_execution
+        .get_or_insert_with(NodeSelector::default);
     if required.node_selector_terms.is_empty() {
         required.node_selector_terms.push(NodeSelectorTerm::default());
     }
@@ -178,7 +180,10 @@ mod tests {
         }))
         .unwrap();
         let node = |(name, disk): &(&str, &str)| {
-            Arc::new(serde_json::from_value(json!({"metadata": {"name": name, "labels": {"disk": disk}}})).unwrap())
+            Arc::new(
+                serde_json::from_value(json!({"metadata": {"name": name, "labels": {"disk": disk}}}))
+                    .unwrap(),
+            )
         };
         let made = pods.iter().map(|(node, ready, hash)| {
             let mut pod = crate::pods::tests::pod(&format!("d-{node}"), "Running", *ready);
@@ -204,7 +209,10 @@ mod tests {
     fn each_wanted_node_gets_one() {
         let nodes = [("a", "ssd"), ("b", "ssd"), ("c", "hdd")];
         assert_eq!(told(&nodes, &[("a", true, "new")]), ["create b"]);
-        assert_eq!(told(&nodes, &[("a", true, "new"), ("b", true, "new"), ("c", true, "new")]), ["delete d-c"]);
+        assert_eq!(
+            told(&nodes, &[("a", true, "new"), ("b", true, "new"), ("c", true, "new")]),
+            ["delete d-c"]
+        );
         assert_eq!(told(&nodes[..1], &[("a", true, "new"), ("gone", true, "new")]), ["delete d-gone"]);
     }
 

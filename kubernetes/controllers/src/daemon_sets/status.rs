@@ -17,7 +17,9 @@ pub(super) fn status(view: &View) -> DaemonSetStatus {
             continue;
         }
         desired += 1;
-        let Some(pod) = here.iter().min_by_key(|p| (meta::is_deleting(&p.metadata), meta::created(&p.metadata))) else {
+        let Some(pod) =
+            here.iter().min_by_key(|p| (meta::is_deleting(&p.metadata), meta::created(&p.metadata)))
+        else {
             continue;
         };
         current += 1;

@@ -26,9 +26,7 @@ const AT_ONCE: usize = 8;
 pub(crate) fn start(cluster: Cluster, shutdown: CancellationToken) -> impl Future<Output = ()> {
     let queue = Queue::new();
     owners::wake_self(&cluster.deployments, &queue);
-    owners::wake_owners(&cluster.replica_sets, &cluster.deployments, &queue, |d| {
-        Some(&d.spec.selector)
-    });
+    owners::wake_owners(&cluster.replica_sets, &cluster.deployments, &queue, |d| Some(&d.spec.selector));
     wake_after_last_pod(&cluster, &queue);
     queue.work("deployments", AT_ONCE, shutdown, move |key| reconcile(cluster.clone(), key))
 }
@@ -95,7 +93,8 @@ async fn act(cluster: &Cluster, deployment: &Arc<Deployment>, action: Action) ->
             Ok(())
         }
         Action::Delete(key) => {
-            let how = Delete { propagation: Some(kube::api::PropagationPolicy::Background), ..Delete::default() };
+            let how =
+                Delete { propagation: Some(kube::api::PropagationPolicy::Background), ..Delete::default() };
             cluster.replica_sets.delete(&key, how).await
         }
     }

@@ -98,7 +98,12 @@ impl View {
     }
 
     pub(super) fn scale(&self, set: &ReplicaSet, to: i32) -> Action {
-        Action::Scale { key: Key::of(&set.metadata), from: replicas(set), to, annotations: self.size_annotations() }
+        Action::Scale {
+            key: Key::of(&set.metadata),
+            from: replicas(set),
+            to,
+            annotations: self.size_annotations(),
+        }
     }
 }
 
@@ -203,7 +208,14 @@ pub(super) mod tests {
     }
 
     /// A set with `have` replicas, `available` of them available.
-    pub(crate) fn set(image: &str, revision: i32, have: i32, available: i32, wanted: i32, maximum: i32) -> Arc<ReplicaSet> {
+    pub(crate) fn set(
+        image: &str,
+        revision: i32,
+        have: i32,
+        available: i32,
+        wanted: i32,
+        maximum: i32,
+    ) -> Arc<ReplicaSet> {
         let mut template = template(image);
         template["metadata"]["labels"][HASH_LABEL] = json!(image);
         Arc::new(
@@ -220,7 +232,11 @@ pub(super) mod tests {
     }
 
     /// The plan in short words, without annotations.
-    pub(crate) fn told(deployment: &Arc<Deployment>, sets: &[Arc<ReplicaSet>], old_pods: bool) -> Vec<String> {
+    pub(crate) fn told(
+        deployment: &Arc<Deployment>,
+        sets: &[Arc<ReplicaSet>],
+        old_pods: bool,
+    ) -> Vec<String> {
         let view = View::new(deployment, sets.to_vec(), |_| old_pods);
         let words = |action: &Action| match action {
             Action::Create(set) => Some(format!("create {}", replicas(set))),
@@ -239,7 +255,11 @@ pub(super) mod tests {
 
     #[test]
     fn the_set_of_the_same_template_is_found_whatever_its_hash() {
-        let view = View::new(&deployment(1, "a", &json!({})), vec![set("a", 1, 1, 1, 1, 2), set("b", 2, 0, 0, 1, 2)], |_| false);
+        let view = View::new(
+            &deployment(1, "a", &json!({})),
+            vec![set("a", 1, 1, 1, 1, 2), set("b", 2, 0, 0, 1, 2)],
+            |_| false,
+        );
         assert_eq!(view.new.unwrap().metadata.name.as_deref(), Some("web-a"));
         assert_eq!(view.old.len(), 1);
     }

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn rolling_stays_within_surge_and_unavailability() {
-        let web = deployment(4, "b", &json!({"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}}));
+        let web =
+            deployment(4, "b", &json!({"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}}));
         let check = |old: (i32, i32), new: (i32, i32), expected: &[&str]| {
             let sets = [set("a", 1, old.0, old.1, 4, 5), set("b", 2, new.0, new.1, 4, 5)];
             assert_eq!(told(&web, &sets, false), expected);
@@ -94,7 +95,8 @@ mod tests {
 
     #[test]
     fn broken_old_pods_make_way_first() {
-        let web = deployment(4, "b", &json!({"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}));
+        let web =
+            deployment(4, "b", &json!({"strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}));
         let sets = [set("a", 1, 4, 2, 4, 5), set("b", 2, 1, 1, 4, 5)];
         assert_eq!(told(&web, &sets, false), ["web-a 4->3"]);
     }

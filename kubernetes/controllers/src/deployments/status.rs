@@ -69,7 +69,12 @@ fn availability(enough: bool, now: Timestamp) -> DeploymentCondition {
     }
 }
 
-fn progress(view: &View, status: &DeploymentStatus, conditions: &mut Vec<DeploymentCondition>, now: Timestamp) {
+fn progress(
+    view: &View,
+    status: &DeploymentStatus,
+    conditions: &mut Vec<DeploymentCondition>,
+    now: Timestamp,
+) {
     if view.spec.progress_deadline_seconds.is_none_or(|d| d == NO_DEADLINE) {
         conditions.retain(|c| c.type_.as_deref() != Some(PROGRESSING));
         return;
@@ -78,7 +83,10 @@ fn progress(view: &View, status: &DeploymentStatus, conditions: &mut Vec<Deploym
     let reason = known.as_ref().and_then(|c| c.reason.as_deref()).unwrap_or_default();
     if view.spec.paused == Some(true) {
         if reason != "DeploymentPaused" && reason != "ProgressDeadlineExceeded" {
-            set(conditions, condition(PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused", now));
+            set(
+                conditions,
+                condition(PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused", now),
+            );
         }
         return;
     }
@@ -94,11 +102,29 @@ fn progress(view: &View, status: &DeploymentStatus, conditions: &mut Vec<Deploym
     } else if !about_this {
         let resumed = reason == "DeploymentPaused";
         let condition = if resumed {
-            condition(PROGRESSING, "Unknown", "DeploymentResumed", &format!("Deployment is resumed with {quoted}"), now)
+            condition(
+                PROGRESSING,
+                "Unknown",
+                "DeploymentResumed",
+                &format!("Deployment is resumed with {quoted}"),
+                now,
+            )
         } else if known.is_none() && replicas(new) > 0 && status.replicas.is_some() {
-            condition(PROGRESSING, "True", "FoundNewReplicaSet", &format!("Found new replica set {quoted}"), now)
+            condition(
+                PROGRESSING,
+                "True",
+                "FoundNewReplicaSet",
+                &format!("Found new replica set {quoted}"),
+                now,
+            )
         } else {
-            condition(PROGRESSING, "True", "NewReplicaSetCreated", &format!("Created new replica set {quoted}"), now)
+            condition(
+                PROGRESSING,
+                "True",
+                "NewReplicaSetCreated",
+                &format!("Created new replica set {quoted}"),
+                now,
+            )
         };
         renew(conditions, condition);
     } else if moved(view.deployment.status.as_ref(), status) {
@@ -121,7 +147,9 @@ fn moved(before: Option<&DeploymentStatus>, now: &DeploymentStatus) -> bool {
 }
 
 fn timed_out(view: &View, known: Option<&DeploymentCondition>, now: Timestamp) -> bool {
-    let Some(known) = known.filter(|c| c.reason.as_deref() != Some("NewReplicaSetAvailable")) else { return false };
+    let Some(known) = known.filter(|c| c.reason.as_deref() != Some("NewReplicaSetAvailable")) else {
+        return false;
+    };
     if known.reason.as_deref() == Some("ProgressDeadlineExceeded") {
         return true;
     }
@@ -147,7 +175,11 @@ pub(super) fn deadline(view: &View, status: &DeploymentStatus, now: Timestamp) -
 
 fn failure(view: &View, conditions: &mut Vec<DeploymentCondition>, now: Timestamp) {
     let failed = |s: &std::sync::Arc<k8s_openapi::api::apps::v1::ReplicaSet>| {
-        s.status.iter().flat_map(|s| s.conditions.iter().flatten()).find(|c| c.type_.as_deref() == Some(FAILURE)).cloned()
+        s.status
+            .iter()
+            .flat_map(|s| s.conditions.iter().flatten())
+            .find(|c| c.type_.as_deref() == Some(FAILURE))
+            .cloned()
     };
     match view.new.as_ref().and_then(failed).or_else(|| view.old.iter().find_map(failed)) {
         Some(c) => {
@@ -180,7 +212,8 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str, now: Timesta
 
 /// Sets the condition unless one of the same status and reason stands already.
 fn set(conditions: &mut Vec<DeploymentCondition>, new: DeploymentCondition) {
-    let same = |c: &DeploymentCondition| c.type_ == new.type_ && c.status == new.status && c.reason == new.reason;
+    let same =
+        |c: &DeploymentCondition| c.type_ == new.type_ && c.status == new.status && c.reason == new.reason;
     if !conditions.iter().any(same) {
         renew(conditions, new);
     }
@@ -208,7 +241,9 @@ mod tests {
 
     fn reasons(status: &DeploymentStatus) -> Vec<(String, String)> {
         let conditions = status.conditions.iter().flatten();
-        conditions.map(|c| (c.status.clone().unwrap_or_default(), c.reason.clone().unwrap_or_default())).collect()
+        conditions
+            .map(|c| (c.status.clone().unwrap_or_default(), c.reason.clone().unwrap_or_default()))
+            .collect()
     }
 
     fn pair(status: &str, reason: &str) -> (String, String) {
@@ -220,15 +255,28 @@ mod tests {
         let mut web = (*deployment(2, "a", &json!({"progressDeadlineSeconds": 600}))).clone();
         let now = Timestamp::now();
         let mut step = |available: i32| {
-            let view = View::new(&std::sync::Arc::new(web.clone()), vec![replica_set("a", 1, 2, available, 2, 3)], |_| false);
+            let view = View::new(
+                &std::sync::Arc::new(web.clone()),
+                vec![replica_set("a", 1, 2, available, 2, 3)],
+                |_| false,
+            );
             let status = status(&view, now);
             web.status = Some(status.clone());
             reasons(&status)
         };
-        assert_eq!(step(0), [pair("False", "MinimumReplicasUnavailable"), pair("True", "FoundNewReplicaSet")]);
+        assert_eq!(
+            step(0),
+            [pair("False", "MinimumReplicasUnavailable"), pair("True", "FoundNewReplicaSet")]
+        );
         assert_eq!(step(1), [pair("False", "MinimumReplicasUnavailable"), pair("True", "ReplicaSetUpdated")]);
-        assert_eq!(step(2), [pair("True", "MinimumReplicasAvailable"), pair("True", "NewReplicaSetAvailable")]);
-        assert_eq!(step(1), [pair("False", "MinimumReplicasUnavailable"), pair("True", "NewReplicaSetAvailable")]);
+        assert_eq!(
+            step(2),
+            [pair("True", "MinimumReplicasAvailable"), pair("True", "NewReplicaSetAvailable")]
+        );
+        assert_eq!(
+            step(1),
+            [pair("False", "MinimumReplicasUnavailable"), pair("True", "NewReplicaSetAvailable")]
+        );
     }
 
     #[test]

@@ -162,7 +162,8 @@ fn ports(service: &Service, pod: &Pod) -> Vec<Port> {
 
 fn named_port(pod: &Pod, name: &str, protocol: &str) -> Option<i32> {
     let spec = pod.spec.as_ref()?;
-    let sidecars = spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let sidecars =
+        spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
     let ports = spec.containers.iter().chain(sidecars).flat_map(|c| c.ports.iter().flatten());
     let fits = |p: &&k8s_openapi::api::core::v1::ContainerPort| {
         p.name.as_deref() == Some(name) && p.protocol.as_deref().unwrap_or("TCP") == protocol
@@ -188,13 +189,17 @@ mod tests {
         let mut pod = crate::pods::tests::pod(name, "Running", ready);
         pod.status.get_or_insert_default().pod_ip = Some(address.to_owned());
         let spec = pod.spec.get_or_insert_default();
-        spec.containers = serde_json::from_value(json!([{"name": "c", "ports": [{"name": "http", "containerPort": 8080}]}])).unwrap();
+        spec.containers = serde_json::from_value(
+            json!([{"name": "c", "ports": [{"name": "http", "containerPort": 8080}]}]),
+        )
+        .unwrap();
         pod
     }
 
     #[test]
     fn a_pod_is_a_target_with_its_own_port_numbers() {
-        let service = service(&json!([{"name": "a", "port": 80, "targetPort": "http"}, {"name": "b", "port": 90}]));
+        let service =
+            service(&json!([{"name": "a", "port": 80, "targetPort": "http"}, {"name": "b", "port": 90}]));
         let target = target(&service, &pod("p", "10.0.0.1", true)).unwrap();
         let numbers: Vec<_> = target.ports.iter().map(|p| (p.name.as_str(), p.number)).collect();
         assert_eq!(numbers, [("a", 8080), ("b", 90)]);

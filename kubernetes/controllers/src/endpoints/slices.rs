@@ -50,7 +50,8 @@ pub(super) async fn mirror(cluster: &Cluster, service: &Service) -> Result<Again
     let endpoints = cluster.endpoints.get(&key);
     let skipped = endpoints.as_ref().is_some_and(|e| meta::label(&e.metadata, SKIP_MIRROR) == Some("true"));
     let foreign = |s: &Arc<EndpointSlice>| {
-        meta::label(&s.metadata, SERVICE_NAME) == Some(&key.name) && meta::label(&s.metadata, MANAGED_BY) != Some(MIRROR)
+        meta::label(&s.metadata, SERVICE_NAME) == Some(&key.name)
+            && meta::label(&s.metadata, MANAGED_BY) != Some(MIRROR)
     };
     // Whoever writes slices of their own needs no mirror.
     if skipped || cluster.slices.in_namespace(&key.namespace).iter().any(foreign) {
@@ -60,11 +61,17 @@ pub(super) async fn mirror(cluster: &Cluster, service: &Service) -> Result<Again
     Ok(None)
 }
 
-async fn bring(cluster: &Cluster, service: &Service, manager: &str, contents: Vec<Content>) -> Result<(), Error> {
+async fn bring(
+    cluster: &Cluster,
+    service: &Service,
+    manager: &str,
+    contents: Vec<Content>,
+) -> Result<(), Error> {
     let name = meta::name(&service.metadata);
     let slices = cluster.slices.in_namespace(meta::namespace(&service.metadata));
     let ours = |s: &Arc<EndpointSlice>| {
-        meta::label(&s.metadata, SERVICE_NAME) == Some(name) && meta::label(&s.metadata, MANAGED_BY) == Some(manager)
+        meta::label(&s.metadata, SERVICE_NAME) == Some(name)
+            && meta::label(&s.metadata, MANAGED_BY) == Some(manager)
     };
     let existing: Vec<_> = slices.into_iter().filter(ours).collect();
     for change in changes(&existing, contents) {
@@ -213,7 +220,8 @@ mod tests {
 
     fn content(pods: usize) -> Vec<Content> {
         let service = service(&json!([{"port": 80}]));
-        let made = (0..pods).filter_map(|i| target(&service, &pod(&format!("p{i:03}"), &format!("10.0.1.{i}"), true)));
+        let made = (0..pods)
+            .filter_map(|i| target(&service, &pod(&format!("p{i:03}"), &format!("10.0.1.{i}"), true)));
         contents(&made.collect::<Vec<_>>())
     }
 
@@ -243,7 +251,9 @@ mod tests {
         let many = content(150);
         let existing = [stored("a", &many[0]), stored("b", &many[1])];
         let told = changes(&existing, content(3));
-        assert!(matches!(told.as_slice(), [Change::Update(key, _), Change::Delete(other)] if key.name == "a" && other.name == "b"));
+        assert!(
+            matches!(told.as_slice(), [Change::Update(key, _), Change::Delete(other)] if key.name == "a" && other.name == "b")
+        );
         let told = changes(&[], content(3));
         assert!(matches!(told.as_slice(), [Change::Create(_)]));
     }

@@ -209,7 +209,8 @@ mod tests {
             .iter()
             .map(|o| json!({"apiVersion": "v1", "kind": "Pod", "name": o, "uid": o, "blockOwnerDeletion": true}))
             .collect();
-        let mut metadata = json!({"name": uid, "uid": uid, "ownerReferences": references, "finalizers": finalizers});
+        let mut metadata =
+            json!({"name": uid, "uid": uid, "ownerReferences": references, "finalizers": finalizers});
         if deleting {
             metadata["deletionTimestamp"] = json!("2024-01-01T00:00:00Z");
         }

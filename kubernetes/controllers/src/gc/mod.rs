@@ -103,7 +103,8 @@ impl Collector {
         }
         let path = format!("{}/{}", kind.path(namespace), owner.name);
         let request = http::Request::get(path).body(Vec::new());
-        let request = request.map_err(|e| failed("look for the owner of", node, kube::Error::HttpError(e)))?;
+        let request =
+            request.map_err(|e| failed("look for the owner of", node, kube::Error::HttpError(e)))?;
         match self.client.request::<Value>(request).await {
             Ok(found) => Ok(found.pointer("/metadata/uid").and_then(Value::as_str) != Some(&owner.uid)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::graph::Node;
 use super::Collector;
+use super::graph::Node;
 use crate::cluster::Cluster;
 use crate::discovery::{self, Served};
 use crate::kind::Kind;

@@ -26,7 +26,9 @@ const AT_ONCE: usize = 8;
 pub(crate) fn start(cluster: Cluster, shutdown: CancellationToken) -> impl Future<Output = ()> {
     let queue = Queue::new();
     owners::wake_self(&cluster.jobs, &queue);
-    owners::wake_owners(&cluster.pods, &cluster.jobs, &queue, |j| j.spec.as_ref().and_then(|s| s.selector.as_ref()));
+    owners::wake_owners(&cluster.pods, &cluster.jobs, &queue, |j| {
+        j.spec.as_ref().and_then(|s| s.selector.as_ref())
+    });
     queue.work("jobs", AT_ONCE, shutdown, move |key| reconcile(cluster.clone(), key))
 }
 

@@ -54,7 +54,8 @@ pub(super) struct Count {
 
 fn finished_at(pod: &Pod) -> Timestamp {
     let statuses = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
-    let ends = statuses.filter_map(|c| c.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|t| t.0));
+    let ends =
+        statuses.filter_map(|c| c.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|t| t.0));
     ends.max().unwrap_or_else(|| meta::created(&pod.metadata))
 }
 
@@ -92,7 +93,11 @@ impl Count {
             ready: count(active.iter().filter(|p| pods::is_ready(p)).count()),
             restarts: active.iter().map(|p| pods::restarts(p)).sum(),
             terminating,
-            succeeded: if is_indexed(&spec) { count(done.len()) } else { number(succeeded.len(), known.succeeded) },
+            succeeded: if is_indexed(&spec) {
+                count(done.len())
+            } else {
+                number(succeeded.len(), known.succeeded)
+            },
             failed: number(failed.len(), known.failed),
             done,
             last_failure: row.iter().max().copied(),
@@ -119,8 +124,10 @@ pub(super) fn plan(job: &Job, count_: &Count, now: Timestamp) -> Plan {
 
 fn verdict(job: &Job, spec: &JobSpec, count: &Count, now: Timestamp) -> Verdict {
     let limit = spec.backoff_limit.unwrap_or(6);
-    let restarting = spec.template.spec.as_ref().and_then(|s| s.restart_policy.as_deref()) == Some("OnFailure");
-    let too_many = count.failed > limit || (restarting && count.restarts > 0 && count.restarts >= limit.max(1));
+    let restarting =
+        spec.template.spec.as_ref().and_then(|s| s.restart_policy.as_deref()) == Some("OnFailure");
+    let too_many =
+        count.failed > limit || (restarting && count.restarts > 0 && count.restarts >= limit.max(1));
     let known = job.status.iter().flat_map(|s| s.conditions.iter().flatten());
     let target = known.into_iter().find(|c| c.type_ == "FailureTarget" && c.status == "True");
     if let Some(target) = target {
@@ -229,7 +236,8 @@ fn pod(job: &Job, spec: &JobSpec, index: Option<i32>) -> Pod {
 }
 
 fn index_variable() -> EnvVar {
-    let field = ObjectFieldSelector { api_version: None, field_path: format!("metadata.annotations['{INDEX}']") };
+    let field =
+        ObjectFieldSelector { api_version: None, field_path: format!("metadata.annotations['{INDEX}']") };
     EnvVar {
         name: "JOB_COMPLETION_INDEX".to_owned(),
         value_from: Some(EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() }),
@@ -272,7 +280,9 @@ pub(super) mod tests {
         let now: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
         let plan = plan(&job, &Count::new(&job, &pods(phases)), now + SignedDuration::from_secs(seconds));
         let words = plan.actions.into_iter().map(|action| match action {
-            Action::Create(pod) => format!("create {}", index_of(&pod).map_or("any".to_owned(), |i| i.to_string())),
+            Action::Create(pod) => {
+                format!("create {}", index_of(&pod).map_or("any".to_owned(), |i| i.to_string()))
+            }
             Action::Delete(key) => format!("delete {}", key.name),
         });
         (words.collect(), plan.verdict, plan.again.map(|d| d.as_secs()))

@@ -112,7 +112,8 @@ mod tests {
     fn a_job_is_complete_when_its_pods_are_gone() {
         let job = job(&json!({"completions": 1}));
         let kinds = |phases: &[(&str, i32)]| {
-            let (status, _) = status(&job, &Count::new(&job, &pods(phases)), Verdict::Complete, Timestamp::now());
+            let (status, _) =
+                status(&job, &Count::new(&job, &pods(phases)), Verdict::Complete, Timestamp::now());
             status.conditions.unwrap().into_iter().map(|c| c.type_).collect::<Vec<_>>()
         };
         assert_eq!(kinds(&[("Succeeded", 0), ("Running", 0)]), ["SuccessCriteriaMet"]);

@@ -29,18 +29,24 @@ impl Rules {
         let affinity = pod.spec.as_ref().and_then(|s| s.affinity.as_ref());
         let near = affinity.and_then(|a| a.pod_affinity.as_ref());
         let far = affinity.and_then(|a| a.pod_anti_affinity.as_ref());
-        for term in near.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten()) {
+        for term in
+            near.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten())
+        {
             let domains = domains(term, pod, seats, namespaces);
             let first_of_its_kind = domains.is_empty() && fits(term, pod, pod, namespaces);
             let domains = if first_of_its_kind { all_domains(&term.topology_key, seats) } else { domains };
             rules.near.push((term.topology_key.clone(), domains));
         }
-        for term in far.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten()) {
+        for term in
+            far.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten())
+        {
             let found = domains(term, pod, seats, namespaces);
             rules.far.extend(found.into_iter().map(|d| (term.topology_key.clone(), d)));
         }
-        let near = near.iter().flat_map(|a| a.preferred_during_scheduling_ignored_during_execution.iter().flatten());
-        let far = far.iter().flat_map(|a| a.preferred_during_scheduling_ignored_during_execution.iter().flatten());
+        let near =
+            near.iter().flat_map(|a| a.preferred_during_scheduling_ignored_during_execution.iter().flatten());
+        let far =
+            far.iter().flat_map(|a| a.preferred_during_scheduling_ignored_during_execution.iter().flatten());
         for (weighted, sign) in near.map(|t| (t, 1)).chain(far.map(|t| (t, -1))) {
             let term = &weighted.pod_affinity_term;
             for domain in domains(term, pod, seats, namespaces) {
@@ -57,7 +63,9 @@ impl Rules {
             for other in &seat.pods {
                 let affinity = other.pod.spec.as_ref().and_then(|s| s.affinity.as_ref());
                 let far = affinity.and_then(|a| a.pod_anti_affinity.as_ref());
-                let terms = far.iter().flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten());
+                let terms = far
+                    .iter()
+                    .flat_map(|a| a.required_during_scheduling_ignored_during_execution.iter().flatten());
                 for term in terms.filter(|t| fits(t, &other.pod, pod, namespaces)) {
                     if let Some(value) = seat.label(&term.topology_key) {
                         self.unwelcome.insert((term.topology_key.clone(), value.to_owned()));
@@ -68,7 +76,8 @@ impl Rules {
     }
 
     pub(super) fn refuses(&self, seat: &Seat) -> Option<String> {
-        let near = self.near.iter().all(|(key, domains)| seat.label(key).is_some_and(|v| domains.contains(v)));
+        let near =
+            self.near.iter().all(|(key, domains)| seat.label(key).is_some_and(|v| domains.contains(v)));
         if !near {
             return Some("node(s) didn't match pod affinity rules".to_owned());
         }
@@ -101,7 +110,12 @@ fn fits(term: &PodAffinityTerm, owner: &Pod, other: &Pod, namespaces: &[Arc<Name
     (listed || selected || own) && meta::selects(term.label_selector.as_ref(), other.metadata.labels.as_ref())
 }
 
-fn domains(term: &PodAffinityTerm, pod: &Pod, seats: &[Seat], namespaces: &[Arc<Namespace>]) -> BTreeSet<String> {
+fn domains(
+    term: &PodAffinityTerm,
+    pod: &Pod,
+    seats: &[Seat],
+    namespaces: &[Arc<Namespace>],
+) -> BTreeSet<String> {
     let holds = |seat: &&Seat| {
         seat.pods.iter().any(|o| !meta::is_deleting(&o.pod.metadata) && fits(term, pod, &o.pod, namespaces))
     };
@@ -144,6 +158,9 @@ mod tests {
         let nodes = [node("a-1", &json!({}))];
         let shy = pod("shy", &towards("podAntiAffinity", "web", "kubernetes.io/hostname"));
         let told = choice(&pod("web", &json!({})), &nodes, &[(shy, "a-1")]);
-        assert_eq!(told, "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules.");
+        assert_eq!(
+            told,
+            "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules."
+        );
     }
 }

@@ -90,7 +90,8 @@ pub(crate) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
         let effect = t.effect.as_deref().is_none_or(|e| e.is_empty() || e == taint.effect);
         let key = t.key.as_deref().unwrap_or_default();
         let exists = t.operator.as_deref() == Some("Exists");
-        let value = exists || t.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default();
+        let value =
+            exists || t.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default();
         effect && value && ((key.is_empty() && exists) || key == taint.key)
     })
 }
@@ -131,7 +132,9 @@ pub(crate) fn term(term: &NodeSelectorTerm, node: &Node) -> bool {
     let label = |key: &str| meta::label(&node.metadata, key);
     let field = |key: &str| (key == "metadata.name").then(|| meta::name(&node.metadata));
     !(expressions.is_empty() && fields.is_empty())
-        && expressions.iter().all(|e| holds(&e.operator, e.values.as_deref().unwrap_or_default(), label(&e.key)))
+        && expressions
+            .iter()
+            .all(|e| holds(&e.operator, e.values.as_deref().unwrap_or_default(), label(&e.key)))
         && fields.iter().all(|e| holds(&e.operator, e.values.as_deref().unwrap_or_default(), field(&e.key)))
 }
 
@@ -198,13 +201,19 @@ pub(super) mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let one = [node("n", &json!({}))];
-        assert_eq!(choice(&pod("a", &asking("3", "1Gi")), &one, &[]), "0/1 nodes are available: 1 Insufficient cpu.");
+        assert_eq!(
+            choice(&pod("a", &asking("3", "1Gi")), &one, &[]),
+            "0/1 nodes are available: 1 Insufficient cpu."
+        );
         let both = "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory.";
         assert_eq!(choice(&pod("a", &asking("3", "5Gi")), &one, &[]), both);
         assert_eq!(choice(&pod("a", &asking("2", "4Gi")), &one, &[]), "n");
         let there = pod("b", &asking("1500m", "1Gi"));
         let full = [(there, "n")];
-        assert_eq!(choice(&pod("a", &asking("1", "1Gi")), &one, &full), "0/1 nodes are available: 1 Insufficient cpu.");
+        assert_eq!(
+            choice(&pod("a", &asking("1", "1Gi")), &one, &full),
+            "0/1 nodes are available: 1 Insufficient cpu."
+        );
         assert_eq!(choice(&pod("a", &json!({})), &[], &[]), "no nodes available to schedule pods");
     }
 
@@ -232,7 +241,10 @@ pub(super) mod tests {
         assert_eq!(choice(&picky, &[node("n", &json!({})), node("x-1", &json!({}))], &[]), "x-1");
         let port = json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]});
         let told = choice(&pod("a", &port), &[node("n", &json!({}))], &[(pod("b", &port), "n")]);
-        assert_eq!(told, "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.");
+        assert_eq!(
+            told,
+            "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."
+        );
     }
 
     #[test]
@@ -245,8 +257,11 @@ pub(super) mod tests {
     #[test]
     fn node_affinity_compares() {
         let affinity = |operator: &str, values: Value| {
-            pod("a", &json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": operator, "values": values}]}]}}}}))
+            pod(
+                "a",
+                &json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": operator, "values": values}]}]}}}}),
+            )
         };
         let nodes = [node("a-1", &json!({})), node("b-1", &json!({}))];
         assert_eq!(choice(&affinity("In", json!(["b"])), &nodes, &[]), "b-1");

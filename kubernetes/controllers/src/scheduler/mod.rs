@@ -53,12 +53,22 @@ struct State {
 enum Outcome {
     /// The pod needs no node any more.
     Nothing,
-    Bind { pod: Arc<Pod>, node: String },
+    Bind {
+        pod: Arc<Pod>,
+        node: String,
+    },
     /// A claim must be bound on this node first.
-    Claim { pod: Arc<Pod>, claims: Vec<Key>, node: String },
+    Claim {
+        pod: Arc<Pod>,
+        claims: Vec<Key>,
+        node: String,
+    },
     /// Not yet, and not worth telling.
     Wait(Duration),
-    Unfit { pod: Arc<Pod>, message: String },
+    Unfit {
+        pod: Arc<Pod>,
+        message: String,
+    },
 }
 
 pub(crate) fn start(
@@ -246,7 +256,9 @@ impl Scheduler {
         let body = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}});
         let api: kube::Api<Pod> = kube::Api::namespaced(self.client.clone(), &key.namespace);
         // By strategic merge: conditions of other writers stay.
-        if let Err(error) = api.patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(body)).await {
+        if let Err(error) =
+            api.patch_status(&key.name, &PatchParams::default(), &Patch::Strategic(body)).await
+        {
             debug!(%key, %error, "condition not written");
         }
     }

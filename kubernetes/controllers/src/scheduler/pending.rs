@@ -45,7 +45,8 @@ impl Pending {
                 }
             }
             // A change of status alone, such as our own condition, changes no decision.
-            Some(new) if old.is_some_and(|o| o.spec == new.spec && o.metadata.labels == new.metadata.labels) => {}
+            Some(new)
+                if old.is_some_and(|o| o.spec == new.spec && o.metadata.labels == new.metadata.labels) => {}
             Some(new) => {
                 let rank = rank(new);
                 self.parked.remove(&rank.2);
@@ -64,7 +65,8 @@ impl Pending {
     }
 
     pub(super) fn take(&mut self, now: Instant) -> Option<Key> {
-        let due: Vec<Key> = self.parked.iter().filter(|(_, at)| **at <= now).map(|(k, _)| k.clone()).collect();
+        let due: Vec<Key> =
+            self.parked.iter().filter(|(_, at)| **at <= now).map(|(k, _)| k.clone()).collect();
         for key in due {
             self.unpark(&key);
         }

@@ -16,14 +16,18 @@ pub(super) fn best<'a>(
 ) -> Option<&'a Seat> {
     // Of equals the first by name, so that a decision can be repeated.
     let better = |a: &&&Seat, b: &&&Seat| {
-        score(pod, requests, a, related).cmp(&score(pod, requests, b, related)).then_with(|| b.name().cmp(a.name()))
+        score(pod, requests, a, related)
+            .cmp(&score(pod, requests, b, related))
+            .then_with(|| b.name().cmp(a.name()))
     };
     seats.iter().max_by(better).copied()
 }
 
 fn score(pod: &Pod, requests: &Amounts, seat: &Seat, related: &affinity::Rules) -> i64 {
     let free = (free_share(requests, seat, "cpu") + free_share(requests, seat, "memory")) / 2;
-    free + preferred_nodes(pod, seat) + related.preference(seat) - avoided(pod, seat) - 10 * siblings(pod, seat)
+    free + preferred_nodes(pod, seat) + related.preference(seat)
+        - avoided(pod, seat)
+        - 10 * siblings(pod, seat)
 }
 
 /// The percentage of a resource left after the pod came.

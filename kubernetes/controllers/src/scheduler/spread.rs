@@ -47,7 +47,8 @@ impl Rules {
                     *counts.entry(domain.to_owned()).or_insert(0) += i64::try_from(here).unwrap_or(i64::MAX);
                 }
             }
-            let enough = i64::try_from(counts.len()).unwrap_or(i64::MAX) >= constraint.min_domains.unwrap_or(1).into();
+            let enough =
+                i64::try_from(counts.len()).unwrap_or(i64::MAX) >= constraint.min_domains.unwrap_or(1).into();
             rules.push(Rule {
                 key: constraint.topology_key.clone(),
                 largest_skew: constraint.max_skew.into(),

@@ -57,10 +57,14 @@ impl Storage<'_> {
             match self.claim(&claim) {
                 Claim::Bound(volume) => needs.bound.push(volume),
                 Claim::OnNode => needs.unbound.push(key),
-                Claim::Waiting if now.as_second() - meta::created(&claim.metadata).as_second() < PATIENCE_SECONDS => {
+                Claim::Waiting
+                    if now.as_second() - meta::created(&claim.metadata).as_second() < PATIENCE_SECONDS =>
+                {
                     return Found::Wait(Duration::from_secs(1));
                 }
-                Claim::Waiting => return Found::Never("pod has unbound immediate PersistentVolumeClaims".to_owned()),
+                Claim::Waiting => {
+                    return Found::Never("pod has unbound immediate PersistentVolumeClaims".to_owned());
+                }
             }
         }
         Found::Ready(needs)
@@ -104,17 +108,23 @@ mod tests {
     use super::*;
 
     fn found(claim: Option<serde_json::Value>, mode: &str) -> String {
-        let claim: Option<Arc<PersistentVolumeClaim>> = claim.map(|c| Arc::new(serde_json::from_value(c).unwrap()));
+        let claim: Option<Arc<PersistentVolumeClaim>> =
+            claim.map(|c| Arc::new(serde_json::from_value(c).unwrap()));
         let class: Arc<StorageClass> = Arc::new(
-            serde_json::from_value(json!({"metadata": {"name": "s"}, "provisioner": "x", "volumeBindingMode": mode})).unwrap(),
+            serde_json::from_value(
+                json!({"metadata": {"name": "s"}, "provisioner": "x", "volumeBindingMode": mode}),
+            )
+            .unwrap(),
         );
         let storage = Storage {
             claims: &|_| claim.clone(),
             volumes: &|_| Some(Arc::default()),
             classes: &|_| Some(class.clone()),
         };
-        let pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "a"}, "spec": {"containers": [],
-            "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]}}))
+        let pod = serde_json::from_value(
+            json!({"metadata": {"name": "p", "namespace": "a"}, "spec": {"containers": [],
+            "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]}}),
+        )
         .unwrap();
         match storage.of(&pod, "2024-01-01T00:00:30Z".parse().unwrap()) {
             Found::Ready(needs) => format!("bound {} unbound {}", needs.bound.len(), needs.unbound.len()),

@@ -43,7 +43,10 @@ pub(super) fn pod(set: &StatefulSet, template: &PodTemplateSpec, revision: &str,
     for claim in set.spec.volume_claim_templates.iter().flatten() {
         let volume_name = meta::name(&claim.metadata);
         volumes.retain(|v| v.name != volume_name);
-        let source = PersistentVolumeClaimVolumeSource { claim_name: claim_name(set, claim, ordinal), read_only: None };
+        let source = PersistentVolumeClaimVolumeSource {
+            claim_name: claim_name(set, claim, ordinal),
+            read_only: None,
+        };
         volumes.push(Volume {
             name: volume_name.to_owned(),
             persistent_volume_claim: Some(source),
@@ -54,7 +57,11 @@ pub(super) fn pod(set: &StatefulSet, template: &PodTemplateSpec, revision: &str,
     pod
 }
 
-pub(super) fn claim(set: &StatefulSet, template: &PersistentVolumeClaim, ordinal: i32) -> PersistentVolumeClaim {
+pub(super) fn claim(
+    set: &StatefulSet,
+    template: &PersistentVolumeClaim,
+    ordinal: i32,
+) -> PersistentVolumeClaim {
     let mut labels = template.metadata.labels.clone().unwrap_or_default();
     labels.extend(set.spec.selector.match_labels.clone().unwrap_or_default());
     PersistentVolumeClaim {
@@ -105,7 +112,10 @@ pub(super) mod tests {
     fn foreign_names_have_no_place() {
         let set = set(1, &json!({}));
         for name in ["db", "db-x", "db-01", "other-1", "db--1"] {
-            let pod = Pod { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Pod::default() };
+            let pod = Pod {
+                metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+                ..Pod::default()
+            };
             assert_eq!(ordinal(&set, &pod), None, "{name}");
         }
     }

@@ -106,7 +106,8 @@ async fn take(cluster: &Cluster, view: &View, templates: &Templates, action: Act
             let name = meta::name(&pod.metadata);
             match cluster.pods.create(&pod).await {
                 Ok(_) => {
-                    let message = format!("create Pod {name} in StatefulSet {} successful", meta::name(&set.metadata));
+                    let message =
+                        format!("create Pod {name} in StatefulSet {} successful", meta::name(&set.metadata));
                     cluster.events.normal(set, "SuccessfulCreate", message);
                     Ok(())
                 }

@@ -16,7 +16,10 @@ use crate::revisions::POD_HASH;
 pub(super) enum Action {
     /// Make the claims of a pod that is there.
     Claims(i32),
-    Create { ordinal: i32, revision: String },
+    Create {
+        ordinal: i32,
+        revision: String,
+    },
     Delete(Arc<Pod>),
     /// Delete because the set shrinks.
     Condemn(Arc<Pod>),
@@ -259,6 +262,9 @@ mod tests {
         assert_eq!(told(3, &partition, &["+", "", "+n"], "new"), ["create 1 old"]);
         let two = json!({"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}});
         assert_eq!(told(3, &two, &["+", "+", "+"], "new"), ["delete db-2", "delete db-1"]);
-        assert_eq!(told(3, &json!({"updateStrategy": {"type": "OnDelete"}}), &["+", "+", "+"], "new"), [""; 0]);
+        assert_eq!(
+            told(3, &json!({"updateStrategy": {"type": "OnDelete"}}), &["+", "+", "+"], "new"),
+            [""; 0]
+        );
     }
 }

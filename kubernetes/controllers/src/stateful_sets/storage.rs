@@ -54,7 +54,8 @@ async fn own(
     if claim.metadata.owner_references.as_deref().unwrap_or_default() == wanted {
         return Ok(());
     }
-    let body = json!({"metadata": {"resourceVersion": claim.metadata.resource_version, "ownerReferences": wanted}});
+    let body =
+        json!({"metadata": {"resourceVersion": claim.metadata.resource_version, "ownerReferences": wanted}});
     cluster.claims.merge(&Key::of(&claim.metadata), &body).await.map(drop)
 }
 

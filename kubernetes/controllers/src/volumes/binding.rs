@@ -27,7 +27,10 @@ pub(super) fn refers_to(reference: &ObjectReference, claim: &PersistentVolumeCla
 }
 
 /// The smallest volume that suits, one reserved for the claim before all others.
-pub(super) fn find(claim: &PersistentVolumeClaim, volumes: &[Arc<PersistentVolume>]) -> Option<Arc<PersistentVolume>> {
+pub(super) fn find(
+    claim: &PersistentVolumeClaim,
+    volumes: &[Arc<PersistentVolume>],
+) -> Option<Arc<PersistentVolume>> {
     let reserved = |v: &&Arc<PersistentVolume>| {
         v.spec.as_ref().and_then(|s| s.claim_ref.as_ref()).is_some_and(|r| refers_to(r, claim))
     };
@@ -40,7 +43,8 @@ fn suits(claim: &PersistentVolumeClaim, volume: &PersistentVolume) -> bool {
     let (Some(want), Some(have)) = (&claim.spec, &volume.spec) else { return false };
     let class = |name: &Option<String>| name.clone().unwrap_or_default();
     let mode = |mode: &Option<String>| mode.clone().unwrap_or_else(|| "Filesystem".to_owned());
-    let modes = want.access_modes.iter().flatten().all(|m| have.access_modes.iter().flatten().any(|h| h == m));
+    let modes =
+        want.access_modes.iter().flatten().all(|m| have.access_modes.iter().flatten().any(|h| h == m));
     let selected =
         want.selector.as_ref().is_none_or(|s| meta::selects(Some(s), volume.metadata.labels.as_ref()));
     !meta::is_deleting(&volume.metadata)

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::binding::{self, capacity, refers_to, wanted};
 use super::{
-    BIND_COMPLETED, BOUND_BY_US, CLAIM_FINALIZER, PROVISIONER, Storage, class, protection, provision, with_finalizer,
+    BIND_COMPLETED, BOUND_BY_US, CLAIM_FINALIZER, PROVISIONER, Storage, class, protection, provision,
+    with_finalizer,
 };
 use crate::kind::Error;
 use crate::meta::{self, Key};
@@ -42,7 +43,8 @@ async fn unbound(storage: &Storage, claim: Arc<PersistentVolumeClaim>) -> Result
     let claim = with_class(storage, claim).await?;
     let name = claim.spec.as_ref().and_then(|s| s.storage_class_name.as_deref()).unwrap_or_default();
     let class = cluster.storage_classes.get(&Key::new("", name));
-    let late = class.as_ref().is_some_and(|c| c.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"));
+    let late =
+        class.as_ref().is_some_and(|c| c.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"));
     if late && meta::annotation(&claim.metadata, SELECTED_NODE).is_none() {
         let message = "waiting for first consumer to be created before binding";
         return wait(storage, &claim, "WaitForFirstConsumer", message, Mood::Normal).await;
@@ -68,7 +70,11 @@ async fn unbound(storage: &Storage, claim: Arc<PersistentVolumeClaim>) -> Result
     provisioned(storage, &claim, &class).await
 }
 
-async fn provisioned(storage: &Storage, claim: &PersistentVolumeClaim, class: &StorageClass) -> Result<Again, Error> {
+async fn provisioned(
+    storage: &Storage,
+    claim: &PersistentVolumeClaim,
+    class: &StorageClass,
+) -> Result<Again, Error> {
     match provision::volume(storage, claim, class).await {
         Ok(volume) => {
             let message = format!("Successfully provisioned volume {}", meta::name(&volume.metadata));
@@ -119,7 +125,11 @@ async fn wait(
 }
 
 /// Ties volume and claim to each other. Each write is a step that a later round can continue.
-async fn bind(storage: &Storage, claim: &PersistentVolumeClaim, volume: Arc<PersistentVolume>) -> Result<Again, Error> {
+async fn bind(
+    storage: &Storage,
+    claim: &PersistentVolumeClaim,
+    volume: Arc<PersistentVolume>,
+) -> Result<Again, Error> {
     let volume = claimed(storage, claim, volume).await?;
     let annotations = json!({BOUND_BY_US: "yes", BIND_COMPLETED: "yes"});
     let body = json!({
@@ -154,7 +164,9 @@ async fn bound(storage: &Storage, claim: &Arc<PersistentVolumeClaim>, name: &str
             storage.cluster.events.warning(
                 &**claim,
                 "ClaimLost",
-                format!("Bound claim has lost its PersistentVolume. Data on the volume is lost! Volume: {name:?}"),
+                format!(
+                    "Bound claim has lost its PersistentVolume. Data on the volume is lost! Volume: {name:?}"
+                ),
             );
             tell(storage, claim, None, "Lost").await?;
         } else if phase(claim).is_empty() {
@@ -177,7 +189,11 @@ async fn bound(storage: &Storage, claim: &Arc<PersistentVolumeClaim>, name: &str
 }
 
 /// Brings the volume to the size the claim asks for, then tells what there is.
-async fn grow(storage: &Storage, claim: &PersistentVolumeClaim, volume: &Arc<PersistentVolume>) -> Result<(), Error> {
+async fn grow(
+    storage: &Storage,
+    claim: &PersistentVolumeClaim,
+    volume: &Arc<PersistentVolume>,
+) -> Result<(), Error> {
     let (want, have) = (wanted(claim), capacity(volume));
     let mut volume = volume.clone();
     if want > have && provision::is_ours(&volume) {

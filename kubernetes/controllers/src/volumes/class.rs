@@ -22,7 +22,9 @@ pub(super) async fn ensure(cluster: Cluster, shutdown: CancellationToken) {
         match cluster.storage_classes.create(&local()).await {
             Ok(_) => return,
             Err(error) if error.is_conflict() => return,
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "storage class not made, try again"),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "storage class not made, try again")
+            }
         }
         tokio::select! {
             () = shutdown.cancelled() => return,

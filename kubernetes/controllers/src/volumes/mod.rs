@@ -51,8 +51,14 @@ pub(crate) fn start(
     let (s, t) = (storage.clone(), storage);
     vec![
         Box::pin(class::ensure(cluster.clone(), shutdown.clone())),
-        Box::pin(claims.work("volumeclaims", AT_ONCE, shutdown.clone(), move |key| claims::reconcile(s.clone(), key))),
-        Box::pin(volumes.work("volumes", AT_ONCE, shutdown.clone(), move |key| reclaim::reconcile(t.clone(), key))),
+        Box::pin(
+            claims.work("volumeclaims", AT_ONCE, shutdown.clone(), move |key| {
+                claims::reconcile(s.clone(), key)
+            }),
+        ),
+        Box::pin(
+            volumes.work("volumes", AT_ONCE, shutdown.clone(), move |key| reclaim::reconcile(t.clone(), key)),
+        ),
     ]
 }
 
@@ -85,7 +91,10 @@ fn wake_each_other(cluster: &Cluster, claims: &Queue<Key>, volumes: &Queue<Key>)
 }
 
 fn key_of(reference: &ObjectReference) -> Key {
-    Key::new(reference.namespace.as_deref().unwrap_or_default(), reference.name.as_deref().unwrap_or_default())
+    Key::new(
+        reference.namespace.as_deref().unwrap_or_default(),
+        reference.name.as_deref().unwrap_or_default(),
+    )
 }
 
 /// The finalizers of an object with one more.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    HostPathVolumeSource, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference, PersistentVolume,
-    PersistentVolumeClaim, PersistentVolumeSpec, VolumeNodeAffinity,
+    HostPathVolumeSource, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference,
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec, VolumeNodeAffinity,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
@@ -40,12 +40,15 @@ pub(super) async fn volume(
 ) -> Result<Arc<PersistentVolume>, Error> {
     let name = format!("pvc-{}", meta::uid(&claim.metadata));
     if claim.spec.as_ref().and_then(|s| s.volume_mode.as_deref()) == Some("Block") {
-        return Err(Error::Refused("local volumes are directories: volumeMode must be Filesystem".to_owned()));
+        return Err(Error::Refused(
+            "local volumes are directories: volumeMode must be Filesystem".to_owned(),
+        ));
     }
     let size = wanted(claim);
     let bytes = u64::try_from(size.ceil()).unwrap_or(0);
     let path = storage.provisioner.provision(&name, bytes).await;
-    let path = path.map_err(|error| Error::Refused(format!("make a directory for volume `{name}`: {error}")))?;
+    let path =
+        path.map_err(|error| Error::Refused(format!("make a directory for volume `{name}`: {error}")))?;
     let source = HostPathVolumeSource {
         path: path.to_string_lossy().into_owned(),
         type_: Some("DirectoryOrCreate".to_owned()),
@@ -64,7 +67,9 @@ pub(super) async fn volume(
             host_path: Some(source),
             mount_options: class.mount_options.clone(),
             node_affinity: Some(on_node(&storage.node_name)),
-            persistent_volume_reclaim_policy: Some(class.reclaim_policy.clone().unwrap_or_else(|| "Delete".to_owned())),
+            persistent_volume_reclaim_policy: Some(
+                class.reclaim_policy.clone().unwrap_or_else(|| "Delete".to_owned()),
+            ),
             storage_class_name: class.metadata.name.clone(),
             volume_mode: Some("Filesystem".to_owned()),
             ..PersistentVolumeSpec::default()

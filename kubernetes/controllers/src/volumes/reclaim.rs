@@ -51,7 +51,9 @@ fn goes_with_its_claim(volume: &PersistentVolume) -> bool {
 }
 
 fn phase(storage: &Storage, volume: &PersistentVolume) -> Phase {
-    let Some(reference) = volume.spec.as_ref().and_then(|s| s.claim_ref.as_ref()) else { return Phase::Available };
+    let Some(reference) = volume.spec.as_ref().and_then(|s| s.claim_ref.as_ref()) else {
+        return Phase::Available;
+    };
     if reference.uid.as_ref().is_none_or(String::is_empty) {
         return Phase::Available;
     }
@@ -89,7 +91,12 @@ async fn release(storage: &Storage, volume: &PersistentVolume, phase: Phase) -> 
     }
 }
 
-async fn tell(storage: &Storage, volume: &PersistentVolume, phase: &str, message: Option<&str>) -> Result<(), Error> {
+async fn tell(
+    storage: &Storage,
+    volume: &PersistentVolume,
+    phase: &str,
+    message: Option<&str>,
+) -> Result<(), Error> {
     let old = volume.status.as_ref();
     let mut status: PersistentVolumeStatus = old.cloned().unwrap_or_default();
     if status.phase.as_deref() != Some(phase) {

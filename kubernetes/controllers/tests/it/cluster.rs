@@ -62,7 +62,8 @@ impl Cluster {
             tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init().ok();
         }
         let directory = tempfile::tempdir().unwrap();
-        let store = sealos_store::Store::open(sealos_store::Config::new(directory.path().join("store/db"))).unwrap();
+        let store =
+            sealos_store::Store::open(sealos_store::Config::new(directory.path().join("store/db"))).unwrap();
         let address: SocketAddr = "10.1.2.3:6443".parse().unwrap();
         let config = sealos_api::Config::new(store, directory.path().join("pki"), address);
         let server = Server::start(config).await.unwrap();
@@ -75,7 +76,8 @@ impl Cluster {
         let config = Config::new(disk.clone(), "n1", server.ca_pem());
         tokio::spawn(sealos_controllers::run(clients, shutdown.clone(), config));
         let client = server.client(Identity::admin());
-        let cluster = Self { client: client.clone(), disk, shutdown: shutdown.clone(), _directory: directory };
+        let cluster =
+            Self { client: client.clone(), disk, shutdown: shutdown.clone(), _directory: directory };
         cluster.add_node("n1").await;
         tokio::spawn(kubelet(client, shutdown));
         cluster
@@ -93,7 +95,12 @@ impl Cluster {
     }
 
     /// Sends one request; `path` is all after the host.
-    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, kube::Error> {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, kube::Error> {
         let kind = match method {
             "PATCH" => "application/merge-patch+json",
             _ => "application/json",

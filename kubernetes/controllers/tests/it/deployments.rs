@@ -50,13 +50,17 @@ async fn a_new_template_rolls_out_and_back() {
     cluster.wait(&path, |d| is_complete(d, 3)).await;
     let image = |image: &str| json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}}});
     cluster.patch(&path, image("b")).await;
-    cluster.wait(&path, |d| is_complete(d, 3) && d["metadata"]["generation"] != first["metadata"]["generation"]).await;
+    cluster
+        .wait(&path, |d| is_complete(d, 3) && d["metadata"]["generation"] != first["metadata"]["generation"])
+        .await;
     let images = cluster.wait_items(PODS, 3).await;
     assert!(images.iter().all(|p| p["spec"]["containers"][0]["image"] == "b"));
     assert_eq!(cluster.items(SETS).await.len(), 2);
     cluster.patch(&path, image("a")).await;
     let back = cluster
-        .wait(&path, |d| is_complete(d, 3) && d["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3")
+        .wait(&path, |d| {
+            is_complete(d, 3) && d["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
+        })
         .await;
     assert_eq!(back["status"]["updatedReplicas"], 3);
     assert_eq!(cluster.items(SETS).await.len(), 2);

@@ -68,7 +68,9 @@ async fn custom_kinds_own_and_are_owned() {
         .await;
     let shops = "/apis/example.com/v1/namespaces/default/shops";
     cluster.wait(shops, |l| !l.is_null()).await;
-    let shop = cluster.create(shops, json!({"apiVersion": "example.com/v1", "kind": "Shop", "metadata": {"name": "a"}})).await;
+    let shop = cluster
+        .create(shops, json!({"apiVersion": "example.com/v1", "kind": "Shop", "metadata": {"name": "a"}}))
+        .await;
     let mut branch = owned_by(&shop, "b");
     branch["apiVersion"] = json!("example.com/v1");
     branch["kind"] = json!("Shop");

@@ -2,7 +2,9 @@
 
 mod cluster;
 
+mod daemons;
 mod deployments;
+mod disruption;
 mod garbage;
 mod jobs;
 mod namespaces;

@@ -42,7 +42,8 @@ async fn a_finalizer_holds_the_namespace_and_is_named() {
     cluster.delete(&format!("{NAMESPACES}/team")).await;
     let names = |n: &Value| {
         let conditions = n["status"]["conditions"].as_array();
-        let remaining = conditions.and_then(|c| c.iter().find(|c| c["type"] == "NamespaceFinalizersRemaining"));
+        let remaining =
+            conditions.and_then(|c| c.iter().find(|c| c["type"] == "NamespaceFinalizersRemaining"));
         remaining.is_some_and(|c| c["message"].as_str().unwrap().contains("example.com/hold"))
     };
     cluster.wait(&format!("{NAMESPACES}/team"), names).await;

@@ -24,11 +24,16 @@ async fn what_does_not_fit_waits_with_a_reason_until_there_is_room() {
     cluster.create(PODS, pod("waits", "2")).await;
     let told = "0/1 nodes are available: 1 Insufficient cpu.";
     let waits = cluster.wait(&format!("{PODS}/waits"), |p| scheduled(p)["message"] == told).await;
-    assert_eq!((&scheduled(&waits)["reason"], &scheduled(&waits)["status"]), (&json!("Unschedulable"), &json!("False")));
+    assert_eq!(
+        (&scheduled(&waits)["reason"], &scheduled(&waits)["status"]),
+        (&json!("Unschedulable"), &json!("False"))
+    );
     let events = "/api/v1/namespaces/default/events";
     let failed = |l: &Value| {
         let items = l["items"].as_array().unwrap();
-        items.iter().any(|e| e["reason"] == "FailedScheduling" && e["message"] == told && e["type"] == "Warning")
+        items
+            .iter()
+            .any(|e| e["reason"] == "FailedScheduling" && e["message"] == told && e["type"] == "Warning")
     };
     cluster.wait(events, failed).await;
     cluster.delete(&format!("{PODS}/large")).await;

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, deployment};
 
 const SERVICES: &str = "/api/v1/namespaces/default/services";
-const SLICES: &str =
-    "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3Dweb";
+const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3Dweb";
 const ENDPOINTS: &str = "/api/v1/namespaces/default/endpoints/web";
 
 fn ready(slices: &Value) -> usize {

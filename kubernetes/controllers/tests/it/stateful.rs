@@ -62,7 +62,8 @@ async fn claims_go_with_the_set_when_asked() {
     let cluster = Cluster::start().await;
     let mut db = set(2);
     db["spec"]["podManagementPolicy"] = json!("Parallel");
-    db["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete", "whenScaled": "Delete"});
+    db["spec"]["persistentVolumeClaimRetentionPolicy"] =
+        json!({"whenDeleted": "Delete", "whenScaled": "Delete"});
     cluster.create(SETS, db).await;
     cluster.wait(&format!("{SETS}/db"), |s| is_done(s, 2)).await;
     cluster.patch(&format!("{SETS}/db"), json!({"spec": {"replicas": 1}})).await;
