@@ -6,7 +6,7 @@ mod plan;
 
 use std::sync::Arc;
 
-use crabtables::{Batch, Family, Socket};
+use crabtables::{Batch, Family, Hook, Policy, Socket};
 use parking_lot::Mutex;
 use tracing::{debug, warn};
 
@@ -44,6 +44,12 @@ impl Rules {
             commit(&kernel, batch, "create the rules").await?;
         }
         let (chains, sets) = names(&kernel, &base.table).await?;
+        for blocker in blockers(&kernel, &base.table).await? {
+            warn!(
+                blocker,
+                "the host's own firewall drops forwarded packets: pods may not reach each other or the outside until it accepts them"
+            );
+        }
         Ok(Self {
             services: Model::new(&base.table, Maps::SERVICES, &chains, &sets),
             host_ports: Model::new(&base.table, Maps::HOST_PORTS, &chains, &sets),
@@ -106,6 +112,22 @@ async fn names(kernel: &Arc<Mutex<Socket>>, table: &str) -> Result<(Vec<String>,
         let chains = chains.into_iter().filter(|chain| chain.table == table).map(|chain| chain.name);
         let sets = sets.into_iter().filter(|set| set.table == table).map(|set| set.name);
         Ok((chains.collect(), sets.collect()))
+    })
+    .await
+}
+
+/// Base chains of others that drop what they do not know. An accept of ours cannot overrule them.
+async fn blockers(kernel: &Arc<Mutex<Socket>>, table: &str) -> Result<Vec<String>, Error> {
+    let (kernel, table) = (Arc::clone(kernel), table.to_owned());
+    blocking(move || {
+        let chains =
+            kernel.lock().list_chains(Family::Unspec, None).map_err(Error::rules("list the rules"))?;
+        let drops = chains.into_iter().filter(|chain| {
+            let forwards = chain.hook.as_ref().is_some_and(|hook| hook.hook == Hook::FORWARD);
+            let sees_us = matches!(chain.family, Family::Ipv4 | Family::Inet);
+            forwards && sees_us && chain.policy == Some(Policy::Drop) && chain.table != table
+        });
+        Ok(drops.map(|chain| format!("{} {} {}", chain.family, chain.table, chain.name)).collect())
     })
     .await
 }
