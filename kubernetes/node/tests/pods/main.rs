@@ -8,7 +8,10 @@
 )]
 
 mod cloud;
+mod config;
+mod health;
 mod life;
+mod network;
 mod speed;
 
 use std::pin::Pin;
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let mut failed = Vec::new();
     let mut count = 0;
-    for (name, test) in [life::TESTS, speed::TESTS].into_iter().flatten() {
+    for (name, test) in [life::TESTS, config::TESTS, health::TESTS, network::TESTS, speed::TESTS].into_iter().flatten() {
         if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
             continue;
         }
