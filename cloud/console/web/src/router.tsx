@@ -41,6 +41,8 @@ export const router = createBrowserRouter([
           void queries.prefetchQuery(capacityQuery())
           return null
         },
+        // Views keep their state in the query string; nothing is read anew for it.
+        shouldRevalidate: ({ currentUrl, nextUrl }) => currentUrl.pathname !== nextUrl.pathname,
         children: [
           {
             ErrorBoundary: RouteTrouble,

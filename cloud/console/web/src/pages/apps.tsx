@@ -7,6 +7,7 @@ import { Link, useParams, useSearchParams } from 'react-router'
 import { appsQuery, workspaceMetricsQuery } from '../api/queries'
 import type { App, Phase } from '../api/types'
 import { plural } from '../lib/units'
+import { useUrlText } from '../lib/url-text'
 import { useKeys } from '../shell/keys'
 import { Button, IconButton } from '../ui/button'
 import { Command, Empty, Kbd, Seal, Skeleton, Trouble } from '../ui/bits'
@@ -45,7 +46,7 @@ export default function AppsPage() {
   const metrics = useQuery(workspaceMetricsQuery(workspace))
   const [params, setParams] = useSearchParams()
   const search = useRef<HTMLInputElement>(null)
-  const text = params.get('q') ?? ''
+  const [text, setText] = useUrlText('q')
   const wanted = params.get('show')
   const filter: Filter = wanted === 'running' || wanted === 'trouble' || wanted === 'stopped' ? wanted : 'all'
   const set = (key: string, value: string) =>
@@ -90,15 +91,15 @@ export default function AppsPage() {
               placeholder="Search by name, image or address"
               aria-label="Search apps"
               value={text}
-              onChange={event => set('q', event.target.value)}
+              onChange={event => setText(event.target.value)}
               onKeyDown={event => {
                 if (event.key !== 'Escape') return
-                set('q', '')
+                setText('')
                 event.currentTarget.blur()
               }}
             />
             {text ? (
-              <IconButton size="s" label="Clear the search" icon={<X />} onClick={() => set('q', '')} />
+              <IconButton size="s" label="Clear the search" icon={<X />} onClick={() => setText('')} />
             ) : (
               <Kbd>/</Kbd>
             )}
@@ -126,7 +127,14 @@ export default function AppsPage() {
       ) : shown.length === 0 ? (
         <Empty title="No app matches">
           <p>{plural(apps.data?.length ?? 0, 'app')} in this workspace, none that fits.</p>
-          <Button onClick={() => setParams({}, { replace: true })}>Show all</Button>
+          <Button
+            onClick={() => {
+              setText('')
+              setParams({}, { replace: true })
+            }}
+          >
+            Show all
+          </Button>
         </Empty>
       ) : (
         <div className={css.table} role="table" aria-label="Apps">

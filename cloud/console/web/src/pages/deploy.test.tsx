@@ -90,7 +90,7 @@ test('what the server refuses stands at its field', async () => {
 test('trouble in the cloud is told whole', async () => {
   const user = open('/w/default/deploy?image=boom&name=web')
   await user.click(screen.getByRole('button', { name: 'Deploy' }))
-  await screen.findByText('The cloud could not store the app')
+  await screen.findByText('The cloud could not store the app.')
   expect(screen.getByText(/no space left on device/)).toBeDefined()
 })
 

@@ -8,6 +8,7 @@ import type { App } from '../../api/types'
 import type { Line, View } from '../../lib/log-store'
 import { plural } from '../../lib/units'
 import { socketUrl } from '../../api/client'
+import { useUrlText } from '../../lib/url-text'
 import { useLogs } from '../../lib/use-logs'
 import { useKeys } from '../../shell/keys'
 import { Button, IconButton } from '../../ui/button'
@@ -40,8 +41,8 @@ interface LogProps {
 }
 
 const Log = ({ app, url, file, pod, previous }: LogProps) => {
-  const [params, setParams] = useSearchParams()
-  const text = params.get('q') ?? ''
+  const [, setParams] = useSearchParams()
+  const [text, setText] = useUrlText('q')
   const { view, clear } = useLogs(url)
   const [wrap, setWrap] = useState(true)
   const [times, setTimes] = useState(false)
@@ -82,10 +83,10 @@ const Log = ({ app, url, file, pod, previous }: LogProps) => {
             placeholder="Show lines with…"
             aria-label="Filter the lines"
             value={text}
-            onChange={event => set('q', event.target.value)}
+            onChange={event => setText(event.target.value)}
           />
           {text ? (
-            <IconButton size="s" label="Show all lines" icon={<X />} onClick={() => set('q', '')} />
+            <IconButton size="s" label="Show all lines" icon={<X />} onClick={() => setText('')} />
           ) : (
             <Kbd>/</Kbd>
           )}
