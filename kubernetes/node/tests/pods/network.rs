@@ -47,7 +47,7 @@ fn services(cloud: &mut Cloud) -> Work<'_> {
         let headless = json!({"clusterIP": "None", "ports": [{"name": "http", "port": 80}], "selector": {"app": "web"}});
         service(cloud, "direct", headless, &ip).await;
         // The static busybox looks names up itself only in `nslookup`.
-        let script = "until wget -q -O - -T 2 http://$SHOP_SERVICE_HOST:$SHOP_SERVICE_PORT/; do sleep 0.1; done; \
+        let script = "until wget -q -O - http://$SHOP_SERVICE_HOST:$SHOP_SERVICE_PORT/; do sleep 0.1; done; \
             echo shop is $SHOP_SERVICE_HOST; nslookup shop.default.svc.cluster.local; \
             nslookup web.direct.default.svc.cluster.local; cat /etc/resolv.conf; echo done";
         let main = json!({"name": "c", "command": ["sh", "-c", script]});
