@@ -15,7 +15,6 @@ pub(crate) struct Machine {
     executor: tokio::runtime::Runtime,
     pub(crate) runtime: Runtime,
     pub(crate) parent: String,
-    mounts_before: usize,
 }
 
 impl Machine {
@@ -26,7 +25,7 @@ impl Machine {
         let name = dir.path().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_lowercase();
         let parent = format!("/sealos-test-{name}");
         let runtime = open(dir.path(), &parent);
-        Self { dir, executor, runtime, parent, mounts_before: mounts() }
+        Self { dir, executor, runtime, parent }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -90,6 +89,13 @@ impl Machine {
         }
     }
 
+    /// What the host has mounted below this machine's directory.
+    pub(crate) fn host_mounts(&self) -> Vec<String> {
+        let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let needle = self.dir.path().to_string_lossy().into_owned();
+        text.lines().filter(|line| line.contains(&needle)).map(str::to_owned).collect()
+    }
+
     /// Destroys everything and says what is still there.
     pub(crate) fn close(self) -> Result<(), String> {
         self.run(self.runtime.destroy_all()).map_err(|error| error.to_string())?;
@@ -104,8 +110,9 @@ impl Machine {
         if !processes.is_empty() {
             return Err(format!("processes {processes:?}"));
         }
-        if mounts() > self.mounts_before {
-            return Err("mounts".into());
+        let mounts = self.host_mounts();
+        if !mounts.is_empty() {
+            return Err(format!("mounts {mounts:?}"));
         }
         let groups = Command::new("find")
             .args(["/sys/fs/cgroup", "-type", "d", "-name"])
@@ -128,10 +135,6 @@ fn open(dir: &Path, parent: &str) -> Runtime {
         shim: PathBuf::from("/proc/self/exe"),
     })
     .unwrap()
-}
-
-fn mounts() -> usize {
-    fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count()
 }
 
 /// A directory tree with a static busybox, shared by all tests of this process.
