@@ -103,7 +103,7 @@ fn status(
     let allowed = if expected > 0 { (current - desired).max(0) } else { 0 };
     let (state, reason) =
         if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
-    let conditions = old.conditions.clone().unwrap_or_default();
+    let conditions = old.conditions.unwrap_or_default();
     let known = conditions.iter().find(|c| c.type_ == ALLOWED && c.status == state).cloned();
     let condition = known.unwrap_or_else(|| Condition {
         type_: ALLOWED.to_owned(),

@@ -43,10 +43,11 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder and the task that writes what it is told, as `component`.
+    /// A recorder and the task that writes what it is told, as `component` or as the controller of
+    /// the kind it is told about.
     pub(crate) fn start(
         client: kube::Client,
-        component: &'static str,
+        component: Option<&'static str>,
         shutdown: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -68,9 +69,26 @@ impl Recorder {
     }
 }
 
+/// The name under which users know the controller of a kind.
+fn controller_of(kind: &str) -> &'static str {
+    match kind {
+        "Deployment" => "deployment-controller",
+        "ReplicaSet" => "replicaset-controller",
+        "StatefulSet" => "statefulset-controller",
+        "DaemonSet" => "daemonset-controller",
+        "Job" => "job-controller",
+        "CronJob" => "cronjob-controller",
+        "HorizontalPodAutoscaler" => "horizontal-pod-autoscaler",
+        "PersistentVolume" | "PersistentVolumeClaim" => "persistentvolume-controller",
+        "Node" => "node-controller",
+        "Pod" => "taint-eviction-controller",
+        _ => "controller-manager",
+    }
+}
+
 async fn write(
     client: kube::Client,
-    component: &'static str,
+    component: Option<&'static str>,
     mut reports: mpsc::Receiver<Report>,
     shutdown: CancellationToken,
 ) {
@@ -92,6 +110,8 @@ async fn write(
                 Err(error) => debug!(%error, "the counted event is gone, write it anew"),
             }
         }
+        let kind = report.about.kind.as_deref().unwrap_or_default();
+        let component = component.unwrap_or_else(|| controller_of(kind));
         let event = event(&report, line, component, namespace, now);
         if let Err(error) = events.create(&PostParams::default(), &event).await {
             debug!(%error, reason = report.reason, "event not written");

@@ -113,7 +113,7 @@ async fn empty(
     finalizers.dedup();
     let kind = format!("{}.{}", kind.resource.plural, kind.resource.group);
     let kind = kind.trim_end_matches('.').to_owned();
-    Ok((!left.is_empty()).then(|| Remaining { kind, count: left.len(), finalizers }))
+    Ok((!left.is_empty()).then_some(Remaining { kind, count: left.len(), finalizers }))
 }
 
 async fn list(client: &kube::Client, kind: &Served, namespace: &str) -> Result<Listed, kube::Error> {
@@ -168,7 +168,7 @@ fn status(namespace: &Namespace, remaining: &[Remaining], now: Timestamp) -> Nam
             message: Some(message),
             last_transition_time: since
                 .and_then(|c| c.last_transition_time)
-                .or_else(|| Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now))),
+                .or(Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now))),
         });
     };
     let message = format!("Some resources are remaining: {}", counts.join(", "));

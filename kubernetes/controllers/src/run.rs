@@ -66,13 +66,12 @@ impl Config {
 /// Runs all controllers and the scheduler until `shutdown` is cancelled.
 pub async fn run(clients: Clients, shutdown: CancellationToken, config: Config) {
     let mut tasks = JoinSet::new();
-    let (events, writer) =
-        Recorder::start(clients.controllers.clone(), "controller-manager", shutdown.clone());
+    let (events, writer) = Recorder::start(clients.controllers.clone(), None, shutdown.clone());
     tasks.spawn(writer);
     let cluster = Cluster::new(clients.controllers.clone(), events);
     // Every controller sets its handlers up before the watches start, so that none misses an object.
     let (scheduler_events, writer) =
-        Recorder::start(clients.scheduler.clone(), "default-scheduler", shutdown.clone());
+        Recorder::start(clients.scheduler.clone(), Some("default-scheduler"), shutdown.clone());
     tasks.spawn(writer);
     let mut controllers = controllers(&cluster, &shutdown, config);
     let scheduler =

@@ -33,12 +33,19 @@ struct ContainerMetrics {
     usage: std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>,
 }
 
+fn said(error: kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message,
+        other => other.to_string(),
+    }
+}
+
 pub(super) async fn usage(client: &kube::Client, namespace: &str) -> Result<Usage, String> {
     let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods");
     let request = http::Request::get(path).body(Vec::new());
     let unable = |reason: String| format!("unable to get metrics: {reason}");
     let request = request.map_err(|e| unable(e.to_string()))?;
-    let list: List = client.request(request).await.map_err(|e| unable(e.to_string()))?;
+    let list: List = client.request(request).await.map_err(|e| unable(said(e)))?;
     let sum = |pod: PodMetrics| {
         let mut total = Amounts::new();
         for container in &pod.containers {

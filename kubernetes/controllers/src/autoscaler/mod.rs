@@ -136,6 +136,7 @@ async fn failed(
     cluster.events.warning(scaler, reason, &message);
     let mut status = scaler.status.clone().unwrap_or_default();
     status.observed_generation = scaler.metadata.generation;
+    status.current_replicas = target(cluster, scaler).map(|t| t.replicas);
     set(&mut status, kind, false, reason, &message);
     cluster.autoscalers.set_status(&Key::of(&scaler.metadata), scaler.status.as_ref(), &status).await?;
     Ok(Some(EVERY))

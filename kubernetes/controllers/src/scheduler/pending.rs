@@ -140,7 +140,7 @@ mod tests {
         pending.note(None, Some(&pod("a", 0, None)));
         let now = Instant::now();
         let key = pending.take(now).unwrap();
-        assert!(pending.park_unfit(key.clone(), "full", now + std::time::Duration::from_secs(30)));
+        assert!(pending.park_unfit(key, "full", now + std::time::Duration::from_secs(30)));
         assert_eq!(pending.take(now), None);
         pending.retry_all();
         let key = pending.take(now).unwrap();
