@@ -26,10 +26,23 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The directory where this cloud keeps everything.
-    #[arg(long, global = true, env = "SEALOS_DATA_DIR", default_value = "/var/lib/sealos", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "SEALOS_DATA_DIR",
+        default_value = "/var/lib/sealos",
+        value_name = "DIR"
+    )]
     pub(crate) data_dir: PathBuf,
     /// The workspace (namespace) of apps.
-    #[arg(long, short = 'w', global = true, env = "SEALOS_WORKSPACE", default_value = "default", value_name = "NAME")]
+    #[arg(
+        long,
+        short = 'w',
+        global = true,
+        env = "SEALOS_WORKSPACE",
+        default_value = "default",
+        value_name = "NAME"
+    )]
     pub(crate) workspace: String,
 }
 

@@ -112,9 +112,13 @@ pub(crate) async fn find(global: &Global) -> Result<Found> {
             let dir = layout.root().display();
             let denied = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
             if denied == Some(std::io::ErrorKind::PermissionDenied) {
-                bail!("the cloud in {dir} belongs to root; run this with sudo, or use kubectl with a kubeconfig of yours");
+                bail!(
+                    "the cloud in {dir} belongs to root; run this with sudo, or use kubectl with a kubeconfig of yours"
+                );
             }
-            bail!("no cloud is up in {dir}; start one with `sealos up`, or name another with --data-dir (or SEALOS_DATA_DIR)")
+            bail!(
+                "no cloud is up in {dir}; start one with `sealos up`, or name another with --data-dir (or SEALOS_DATA_DIR)"
+            )
         }
     }
 }

@@ -41,7 +41,12 @@ impl Socket {
     }
 
     /// Sends JSON, reads JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl serde::Serialize) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T> {
         let response = self.send(method, path, json_body(body)?).await?;
         let bytes = response.into_body().collect().await.context("read the cloud's answer")?.to_bytes();
         serde_json::from_slice(&bytes).context("understand the cloud's answer")
@@ -103,6 +108,7 @@ pub(crate) fn json_body(value: &impl serde::Serialize) -> Result<Body> {
 /// A body that is read from somewhere as it is sent.
 pub(crate) fn stream_body(reader: impl tokio::io::AsyncRead + Send + Sync + 'static) -> Body {
     use futures::TryStreamExt as _;
-    let frames = tokio_util::io::ReaderStream::with_capacity(reader, 64 << 10).map_ok(hyper::body::Frame::data);
+    let frames =
+        tokio_util::io::ReaderStream::with_capacity(reader, 64 << 10).map_ok(hyper::body::Frame::data);
     http_body_util::StreamBody::new(frames).boxed()
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use sealos_apps::{Build, BuildDetails, ConfigFile, Draft, EnvValue, Port, Storage, read_compose, read_manifest};
+use sealos_apps::{
+    Build, BuildDetails, ConfigFile, Draft, EnvValue, Port, Storage, read_compose, read_manifest,
+};
 use sealos_kit::names::AppName;
 use sealos_kit::quantity::Bytes;
 
@@ -48,7 +50,14 @@ fn from_image(image: &str) -> Request {
 }
 
 fn from_directory(dir: &Path) -> Result<Vec<Request>> {
-    for name in ["sealos.yaml", "sealos.yml", "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"] {
+    for name in [
+        "sealos.yaml",
+        "sealos.yml",
+        "compose.yaml",
+        "compose.yml",
+        "docker-compose.yaml",
+        "docker-compose.yml",
+    ] {
         let file = dir.join(name);
         if file.is_file() {
             return from_file(&file);
@@ -57,7 +66,8 @@ fn from_directory(dir: &Path) -> Result<Vec<Request>> {
     if !dir.join("Dockerfile").is_file() {
         bail!("`{}` has no sealos.yaml, no compose.yaml and no Dockerfile; add one of them", dir.display());
     }
-    let draft = Draft { name: folder_name(dir), build: Some(Build::Directory(".".into())), ..Draft::default() };
+    let draft =
+        Draft { name: folder_name(dir), build: Some(Build::Directory(".".into())), ..Draft::default() };
     Ok(vec![Request { draft, dir: dir.to_owned(), notes: Vec::new() }])
 }
 
@@ -68,7 +78,10 @@ fn from_file(file: &Path) -> Result<Vec<Request>> {
     let is_compose = file.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.contains("compose"));
     if is_compose {
         let apps = read_compose(&shown, &text)?;
-        return Ok(apps.into_iter().map(|a| Request { draft: a.draft, dir: dir.clone(), notes: a.notes }).collect());
+        return Ok(apps
+            .into_iter()
+            .map(|a| Request { draft: a.draft, dir: dir.clone(), notes: a.notes })
+            .collect());
     }
     let mut draft = read_manifest(&shown, &text)?;
     if draft.name.is_empty() {
@@ -111,11 +124,18 @@ fn apply_flags(draft: &mut Draft, args: &Deploy) -> Result<()> {
     draft.cpu = args.cpu.or(draft.cpu);
     draft.memory = args.memory.or(draft.memory);
     for text in &args.storage {
-        let (path, size) = text.rsplit_once(':').with_context(|| format!("--storage {text}: write PATH:SIZE, as in /data:1Gi"))?;
-        draft.storage.push(Storage { path: path.into(), size: Bytes::parse(size).with_context(|| format!("--storage {text}"))? });
+        let (path, size) = text
+            .rsplit_once(':')
+            .with_context(|| format!("--storage {text}: write PATH:SIZE, as in /data:1Gi"))?;
+        draft.storage.push(Storage {
+            path: path.into(),
+            size: Bytes::parse(size).with_context(|| format!("--storage {text}"))?,
+        });
     }
     for text in &args.file {
-        let (from, path) = text.rsplit_once(':').with_context(|| format!("--file {text}: write FILE:PATH, as in ./my.conf:/etc/my.conf"))?;
+        let (from, path) = text
+            .rsplit_once(':')
+            .with_context(|| format!("--file {text}: write FILE:PATH, as in ./my.conf:/etc/my.conf"))?;
         let content = std::fs::read_to_string(from).with_context(|| format!("read {from}"))?;
         draft.files.push(ConfigFile { path: path.into(), content });
     }
@@ -132,7 +152,9 @@ fn port(arg: &crate::cli::PortArg) -> Port {
 fn place_ports(draft: &mut Draft, args: &Deploy) -> Result<()> {
     if args.private || args.host.is_some() {
         if let Some(number) = draft.port.take() {
-            draft.ports.insert(0, Port { port: number, protocol: Default::default(), public: true, host: None });
+            draft
+                .ports
+                .insert(0, Port { port: number, protocol: Default::default(), public: true, host: None });
         }
     }
     if args.private {

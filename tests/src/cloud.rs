@@ -41,7 +41,9 @@ impl Cloud {
     pub fn new() -> Result<Self> {
         ensure!(nix::unistd::geteuid().is_root(), "these suites start real clouds and must run as root");
         let dir = TempDir::with_prefix("sealos-test-").context("make a data directory")?;
-        for (program, package) in [("kubectl", "kubernetes-client"), ("ip", "iproute2"), ("nft", "nftables"), ("curl", "curl")] {
+        for (program, package) in
+            [("kubectl", "kubernetes-client"), ("ip", "iproute2"), ("nft", "nftables"), ("curl", "curl")]
+        {
             need(program, package)?;
         }
         let ports = [free_port()?, free_port()?, free_port()?];

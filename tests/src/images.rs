@@ -1,9 +1,11 @@
 //! A small image without any network: a static busybox, from Debian's package.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use crate::command::run;
 use crate::packages::need;
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -14,10 +16,23 @@ pub fn busybox_context(dir: &Path, extra: &str) -> Result<PathBuf> {
     let context = dir.join("busybox");
     std::fs::create_dir_all(&context).context("make a directory")?;
     std::fs::copy(BUSYBOX, context.join("busybox")).context("copy busybox")?;
+    copy_shell(&context.join("shell"))?;
     let dockerfile = format!(
-        "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
+        "FROM scratch\nCOPY shell /\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
          RUN mkdir -p /etc /tmp /www && echo root:x:0:0:root:/:/bin/sh > /etc/passwd\nENV PATH=/bin\n{extra}\n"
     );
     std::fs::write(context.join("Dockerfile"), dockerfile).context("write a Dockerfile")?;
     Ok(context)
+}
+
+/// Copies bash with its libraries: unlike a static busybox it can look names up (`/dev/tcp/<name>/<port>`).
+fn copy_shell(root: &Path) -> Result<()> {
+    let listed = run(Command::new("ldd").arg("/bin/bash"))?.ok()?;
+    let libraries = listed.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned);
+    for file in libraries.chain(["/bin/bash".to_owned()]) {
+        let to = root.join(file.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().context("a file in a directory")?).context("make a directory")?;
+        std::fs::copy(&file, &to).with_context(|| format!("copy {file}"))?;
+    }
+    Ok(())
 }

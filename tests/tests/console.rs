@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use sealos_tests::{Cloud, Suite, busybox_context, need, run};
 
 fn main() -> ExitCode {
-    let checks: Vec<(&'static str, fn(&Cloud) -> Result<()>)> = vec![("people_use_the_console_in_a_browser", browser)];
+    let checks: Vec<(&'static str, fn(&Cloud) -> Result<()>)> =
+        vec![("people_use_the_console_in_a_browser", browser)];
     Suite::new(checks).main(|| {
         need("chromium", "chromium")?;
         let cloud = Cloud::start()?;

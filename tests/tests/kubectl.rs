@@ -188,6 +188,9 @@ fn job(cloud: &Cloud) -> Result<()> {
     cloud.kubectl(&["delete", "job", "sum", "bad"])?.ok().map(drop)
 }
 
+/// What `http://<host>/` answers, asked from a pod.
+const FETCH: &str = "exec 3<>/dev/tcp/$0/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
+
 fn services(cloud: &Cloud) -> Result<()> {
     cloud.apply(&web("back", 2, "b"))?;
     cloud.kubectl(&["rollout", "status", "deploy/back", "--timeout=60s"])?.ok()?;
@@ -195,25 +198,14 @@ fn services(cloud: &Cloud) -> Result<()> {
     cloud.kubectl(&["wait", "pod/client", "--for=condition=Ready", "--timeout=60s"])?.ok()?;
     let mut seen = std::collections::BTreeSet::new();
     until(LIMIT, || {
-        seen.insert(
-            cloud.kubectl(&["exec", "client", "--", "wget", "-q", "-T", "5", "-O-", "http://back"])?.ok()?,
-        );
+        seen.insert(cloud.kubectl(&["exec", "client", "--", "bash", "-c", FETCH, "back"])?.ok()?);
         ensure!(seen.len() == 2, "answers so far: {seen:?}");
         Ok(())
     })?;
-    cloud
-        .kubectl(&[
-            "exec",
-            "client",
-            "--",
-            "wget",
-            "-q",
-            "-T",
-            "5",
-            "-O-",
-            "http://back.default.svc.cluster.local",
-        ])?
-        .ok()?;
+    has(
+        &cloud.kubectl(&["exec", "client", "--", "cat", "/etc/resolv.conf"])?.ok()?,
+        "search default.svc.cluster.local",
+    )?;
     cloud.kubectl(&["patch", "svc/back", "-p", r#"{"spec":{"type":"NodePort"}}"#])?.ok()?;
     let port: u16 =
         cloud.kubectl(&["get", "svc/back", "-o", "jsonpath={.spec.ports[0].nodePort}"])?.ok()?.parse()?;
@@ -336,8 +328,10 @@ fn edits(cloud: &Cloud) -> Result<()> {
         ])?
         .ok()?;
     cloud.kubectl(&["patch", "configmap/edit", "--type=merge", "-p", r#"{"data":{"c":"3"}}"#])?.ok()?;
-    let edited =
-        cloud.kubectl_command(&["edit", "configmap/edit"]).env("KUBE_EDITOR", "sed -i s/a:/z:/").output()?;
+    let edited = cloud
+        .kubectl_command(&["edit", "configmap/edit"])
+        .env("KUBE_EDITOR", "sed -i s/^..a:/\\\\x20\\\\x20z:/")
+        .output()?;
     ensure!(edited.status.success(), "{}", String::from_utf8_lossy(&edited.stderr));
     ensure!(
         cloud.kubectl(&["get", "cm", "-l", "team=blue", "-o", "jsonpath={.items[0].data}"])?.ok()?
@@ -366,10 +360,9 @@ fn watching(cloud: &Cloud) -> Result<()> {
         "configmaps",
         "-w",
         "--output-watch-events",
+        "--no-headers",
         "-l",
         "w=1",
-        "-o",
-        "name",
     ]);
     let mut watch = watch.stdout(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(watch.stdout.take().context("a pipe")?).lines();
@@ -377,11 +370,11 @@ fn watching(cloud: &Cloud) -> Result<()> {
     cloud
         .kubectl_with(
             &["apply", "-f", "-"],
-            "{apiVersion: v1, kind: ConfigMap, metadata: {name: seen, labels: {w: '1'}}}",
+            "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: seen, labels: {w: '1'}}}",
         )?
         .ok()?;
     let first = lines.next().context("an event")??;
-    has(&first, "configmap/seen")?;
+    has(&first, "seen")?;
     cloud.kubectl(&["delete", "configmap/seen"])?.ok()?;
     let last = lines.next().context("an event")??;
     has(&last, "DELETED")?;
@@ -498,10 +491,10 @@ spec:
     cloud
         .kubectl(&["wait", "crd/ships.example.com", "--for=condition=Established", "--timeout=30s"])?
         .ok()?;
-    cloud.apply("{apiVersion: example.com/v1, kind: Ship, metadata: {name: argo}, spec: {masts: 2}}")?;
+    cloud.apply("---\n{apiVersion: example.com/v1, kind: Ship, metadata: {name: argo}, spec: {masts: 2}}")?;
     has(&cloud.kubectl(&["get", "ships"])?.ok()?, "argo")?;
     ensure!(cloud.kubectl(&["get", "sh/argo", "-o", "jsonpath={.spec.flag}"])?.ok()? == "jolly");
-    let bad = "{apiVersion: example.com/v1, kind: Ship, metadata: {name: wreck}, spec: {masts: 0}}";
+    let bad = "---\n{apiVersion: example.com/v1, kind: Ship, metadata: {name: wreck}, spec: {masts: 0}}";
     has(&cloud.kubectl_with(&["apply", "-f", "-"], bad)?.err()?, "spec.masts")?;
     cloud.kubectl(&["delete", "crd/ships.example.com"])?.ok()?;
     until(LIMIT, || cloud.kubectl(&["get", "ships"])?.err().map(drop))
@@ -512,7 +505,7 @@ fn namespaces(cloud: &Cloud) -> Result<()> {
     cloud.kubectl_with(&["apply", "-n", "room", "-f", "-"], &web("inner", 1, "i"))?.ok()?;
     cloud.kubectl(&["rollout", "status", "-n", "room", "deploy/inner", "--timeout=60s"])?.ok()?;
     cloud.kubectl(&["delete", "namespace", "room", "--timeout=60s"])?.ok()?;
-    ensure!(cloud.kubectl(&["get", "pods", "-A", "-o", "name"])?.ok()?.is_empty(), "pods are gone");
+    ensure!(cloud.kubectl(&["get", "pods", "-n", "room", "-o", "name"])?.ok()?.is_empty(), "pods are gone");
     Ok(())
 }
 
@@ -552,27 +545,30 @@ fn bad_manifests(cloud: &Cloud) -> Result<()> {
         words.iter().try_for_each(|word| has(&said, word))
     };
     refuse(
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dta: {a: b}}",
+        "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dta: {a: b}}",
         &["unknown field \"dta\""],
     )?;
-    refuse("{apiVersion: v1, kind: ConfigMap, metadata: {name: X}}", &["metadata.name"])?;
-    refuse("{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: []}}", &["spec.containers"])?;
+    refuse("---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: X}}", &["metadata.name"])?;
     refuse(
-        "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{name: a, image: b, ports: [{containerPort: no}]}]}}",
+        "---\n{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: []}}",
+        &["spec.containers"],
+    )?;
+    refuse(
+        "---\n{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{name: a, image: b, ports: [{containerPort: no}]}]}}",
         &["containerPort"],
     )?;
     refuse(
-        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: c}}, spec: {containers: [{name: a, image: b}]}}}}",
+        "---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: c}}, spec: {containers: [{name: a, image: b}]}}}}",
         &["selector"],
     )?;
-    refuse("{apiVersion: v9, kind: Dragon, metadata: {name: x}}", &["no matches for kind \"Dragon\""])
+    refuse("---\n{apiVersion: v9, kind: Dragon, metadata: {name: x}}", &["no matches for kind \"Dragon\""])
 }
 
 fn top(cloud: &Cloud) -> Result<()> {
     cloud.kubectl(&["run", "busy", "--image", IMAGE, "--", "sh", "-c", "while true; do :; done"])?.ok()?;
     cloud.kubectl(&["wait", "pod/busy", "--for=condition=Ready", "--timeout=60s"])?.ok()?;
     until(LIMIT, || {
-        let pods = cloud.kubectl(&["top", "pods", "--no-headers"])?.ok()?;
+        let pods = cloud.kubectl(&["top", "pod", "busy", "--no-headers"])?.ok()?;
         let cores = pods.split_whitespace().nth(1).context("a column")?;
         let millis: u32 = cores.trim_end_matches('m').parse()?;
         ensure!(millis > 100, "{pods}");

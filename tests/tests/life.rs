@@ -107,9 +107,9 @@ fn side_by_side((): &()) -> Result<()> {
     until(LIMIT, || answers(&two))?;
     one.purge()?;
     answers(&two)?;
-    let address =
-        two.kubectl(&["exec", "web-0", "--", "wget", "-q", "-T", "5", "-O-", "http://web:8080"])?.ok()?;
-    ensure!(address == "kept", "{address}");
+    let fetch = "exec 3<>/dev/tcp/web/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; tail -n 1 <&3";
+    let answer = two.kubectl(&["exec", "web-0", "--", "bash", "-c", fetch])?.ok()?;
+    ensure!(answer == "kept", "{answer}");
     Ok(())
 }
 

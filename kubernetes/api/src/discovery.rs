@@ -48,6 +48,7 @@ pub(crate) fn answer(
         ["api"] => core_versions(),
         ["apis"] => groups(parts),
         ["apis", group] => one_group(parts, group).ok_or_else(Status::no_such_path)?,
+        ["openapi", "v2"] if wants_protobuf(request.headers()) => return Ok(protobuf_schema()),
         ["openapi", rest @ ..] => return schema(parts, rest),
         ["openid", "v1", "jwks"] => parts.authenticator.tokens.key_set(),
         [".well-known", "openid-configuration"] => issuer(parts),
@@ -304,6 +305,22 @@ impl Schemas {
         }
         Some(made)
     }
+}
+
+/// The media type in which client-go asks for the version 2 document.
+const OPENAPI_V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+fn wants_protobuf(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).next().is_some_and(|first| first.contains("protobuf"))
+}
+
+/// A document that defines nothing (`swagger: "2.0"`, field 1 of `openapi.v2.Document`): clients that read
+/// version 2 as protobuf check nothing themselves, and the server's own checks decide.
+fn protobuf_schema() -> Response<Body> {
+    let mut response = Response::new(Body::from(&b"\x0a\x032.0"[..]));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(OPENAPI_V2_PROTOBUF));
+    response
 }
 
 fn schema(parts: &Parts, path: &[&str]) -> Result<Response<Body>, Status> {

@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 
-use super::{build, in_use};
 use super::start::Cloud;
-use crate::commands::images::{BuildRequest, ImageNames, ImageRow, PullRequest, Pruned, TagRequest};
+use super::{build, in_use};
+use crate::commands::images::{BuildRequest, ImageNames, ImageRow, Pruned, PullRequest, TagRequest};
 use crate::locate::{CloudStatus, Layout};
 use crate::socket::Failed;
 
@@ -106,14 +106,21 @@ async fn list(State(admin): State<Admin>) -> Json<Vec<ImageRow>> {
     Json(rows.collect())
 }
 
-async fn remove(State(admin): State<Admin>, Json(request): Json<ImageNames>) -> Result<Json<ImageNames>, Refusal> {
+async fn remove(
+    State(admin): State<Admin>,
+    Json(request): Json<ImageNames>,
+) -> Result<Json<ImageNames>, Refusal> {
     let in_use = in_use::images(&admin.cloud.client).await?;
     let references: Vec<_> = request.names.iter().map(|n| Reference::parse(n)).collect::<Result<_, _>>()?;
-    blocking(&admin, move |images| references.iter().try_for_each(|r| images.remove(r, &in_use).map(drop))).await?;
+    blocking(&admin, move |images| references.iter().try_for_each(|r| images.remove(r, &in_use).map(drop)))
+        .await?;
     Ok(Json(request))
 }
 
-async fn tag(State(admin): State<Admin>, Json(request): Json<TagRequest>) -> Result<Json<ImageNames>, Refusal> {
+async fn tag(
+    State(admin): State<Admin>,
+    Json(request): Json<TagRequest>,
+) -> Result<Json<ImageNames>, Refusal> {
     let name = Reference::parse(&request.name)?;
     let image = admin.cloud.images.find(&Reference::parse(&request.image)?);
     let image = image.ok_or_else(|| not_here(&request.image))?;
@@ -205,7 +212,9 @@ impl Lines {
 }
 
 /// An answer that grows while an operation runs; its failure is the last line.
-fn lines<F: Future<Output = Result<(), ImageError>> + Send + 'static>(operation: impl FnOnce(Lines) -> F) -> Response {
+fn lines<F: Future<Output = Result<(), ImageError>> + Send + 'static>(
+    operation: impl FnOnce(Lines) -> F,
+) -> Response {
     let (sender, receiver) = mpsc::unbounded_channel();
     let lines = Lines(sender);
     let work = operation(lines.clone());

@@ -10,7 +10,11 @@ use super::start::Cloud;
 use crate::commands::images::{BuildRequest, Built};
 
 /// Builds a directory. The image gets the name asked for, and one with its digest that stays with it.
-pub(crate) async fn build(cloud: &Cloud, request: BuildRequest, progress: ProgressSink) -> Result<Built, Error> {
+pub(crate) async fn build(
+    cloud: &Cloud,
+    request: BuildRequest,
+    progress: ProgressSink,
+) -> Result<Built, Error> {
     let tag = Reference::parse(&request.tag)?;
     let context = Context {
         dir: request.dir,

@@ -27,13 +27,17 @@ pub(crate) async fn down(global: &Global, args: &Down) -> Result<()> {
         confirm(&format!("Stop every app and remove all data in {}?", layout.root().display()))?;
     }
     stop_daemon(&layout).await?;
-    let _lock = Lock::take_within(&layout, Duration::from_secs(30)).await.context("wait for the cloud to stop")?;
+    let _lock =
+        Lock::take_within(&layout, Duration::from_secs(30)).await.context("wait for the cloud to stop")?;
     clean(&layout, &settings).await?;
     output::line_err("every app is stopped and the machine is clean");
     if args.purge {
         purge(&layout)?;
     } else {
-        output::line_err(&format!("the data stays in {}; `sealos up` brings everything back", layout.root().display()));
+        output::line_err(&format!(
+            "the data stays in {}; `sealos up` brings everything back",
+            layout.root().display()
+        ));
     }
     Ok(())
 }

@@ -41,7 +41,9 @@ fn listen(port: u16) -> std::io::Result<TcpListener> {
     // A port that another program holds on one address only would be shadowed for part of the clients.
     probe(port)?;
     match bind_to(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port) {
-        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => bind_to(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
+        Err(error) if error.kind() != std::io::ErrorKind::AddrInUse => {
+            bind_to(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)
+        }
         other => other,
     }
 }

@@ -14,14 +14,20 @@ pub(crate) fn check(data_dir: &Path) -> Result<()> {
     if geteuid() != Uid::from_raw(0) {
         bail!("`sealos up` makes containers and networks and must run as root; run it with sudo");
     }
-    std::fs::create_dir_all(data_dir).with_context(|| format!("make the data directory {}", data_dir.display()))?;
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("make the data directory {}", data_dir.display()))?;
     let stat = statvfs(data_dir).with_context(|| format!("look at the disk of {}", data_dir.display()))?;
     let free = stat.blocks_available() * stat.fragment_size();
     if free < MIN_FREE {
         let (free, least) = (crate::output::size(free), crate::output::size(MIN_FREE));
-        bail!("the disk of {} has {free} left and {least} are needed; free some, or choose another --data-dir", data_dir.display());
+        bail!(
+            "the disk of {} has {free} left and {least} are needed; free some, or choose another --data-dir",
+            data_dir.display()
+        );
     }
-    for (path, what) in [("/proc/self/ns/net", "network namespaces"), ("/proc/self/ns/pid", "process namespaces")] {
+    for (path, what) in
+        [("/proc/self/ns/net", "network namespaces"), ("/proc/self/ns/pid", "process namespaces")]
+    {
         if !Path::new(path).exists() {
             bail!("this kernel has no {what}; containers need them");
         }

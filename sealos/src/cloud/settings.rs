@@ -38,7 +38,12 @@ impl Settings {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
-        let attempt = || format!("{} is damaged: restore it, or remove it to choose ports and networks anew", path.display());
+        let attempt = || {
+            format!(
+                "{} is damaged: restore it, or remove it to choose ports and networks anew",
+                path.display()
+            )
+        };
         serde_json::from_slice(&text).with_context(attempt).map(Some)
     }
 

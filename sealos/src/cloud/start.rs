@@ -132,9 +132,11 @@ async fn api(site: &Site<'_>, port: u16) -> Result<Server> {
     });
     let store = store.await.context("open the store")??;
     let gateway = site.settings.pod_cidr.nth(1);
-    let mut config = sealos_api::Config::new(store, site.layout.at("pki"), SocketAddr::new(gateway.into(), port));
+    let mut config =
+        sealos_api::Config::new(store, site.layout.at("pki"), SocketAddr::new(gateway.into(), port));
     let services = site.settings.service_cidr;
-    config.service_cidr = Cidr::new(services.address().into(), services.prefix()).context("use the Service range")?;
+    config.service_cidr =
+        Cidr::new(services.address().into(), services.prefix()).context("use the Service range")?;
     config.cluster_domain = CLUSTER_DOMAIN.to_owned();
     config.names = host_names();
     Server::start(config).await.context("start the Kubernetes API")
@@ -215,8 +217,10 @@ async fn node(
 fn status(site: &Site<'_>, api_port: u16, http: &TcpListener, https: &TcpListener) -> Result<CloudStatus> {
     let domain = &site.settings.domain;
     let (http, https) = (port_of(http)?, port_of(https)?);
-    let http_url = |host: &str| if http == 80 { format!("http://{host}") } else { format!("http://{host}:{http}") };
-    let https_url = if https == 443 { format!("https://{domain}") } else { format!("https://{domain}:{https}") };
+    let http_url =
+        |host: &str| if http == 80 { format!("http://{host}") } else { format!("http://{host}:{http}") };
+    let https_url =
+        if https == 443 { format!("https://{domain}") } else { format!("https://{domain}:{https}") };
     Ok(CloudStatus {
         api: format!("https://127.0.0.1:{api_port}"),
         console: http_url(&format!("console.{domain}")),

@@ -24,7 +24,9 @@ pub(crate) async fn ensure_admin(client: &kube::Client) -> Result<()> {
         }),
     ];
     for object in &objects {
-        apply(client, object).await.with_context(|| format!("write the administrator's {}", object["kind"]))?;
+        apply(client, object)
+            .await
+            .with_context(|| format!("write the administrator's {}", object["kind"]))?;
     }
     Ok(())
 }

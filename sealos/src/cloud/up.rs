@@ -38,7 +38,9 @@ pub(crate) async fn up(global: &Global, args: &Up) -> Result<()> {
         deploy(global, source).await;
     }
     shutdown.cancelled().await;
-    output::line_err("the cloud stops; apps run on (`sealos up` takes them over again, `sealos down` ends them)");
+    output::line_err(
+        "the cloud stops; apps run on (`sealos up` takes them over again, `sealos down` ends them)",
+    );
     drop(tokio::time::timeout(GOODBYE, cloud.tasks.wait()).await);
     Ok(())
 }
@@ -74,7 +76,8 @@ async fn settle(layout: &Layout, args: &Up) -> Result<(Settings, Listeners)> {
 }
 
 fn registries(args: &Up) -> Result<RegistryConfig> {
-    let mut config = RegistryConfig { insecure_registries: args.insecure_registry.clone(), ..RegistryConfig::default() };
+    let mut config =
+        RegistryConfig { insecure_registries: args.insecure_registry.clone(), ..RegistryConfig::default() };
     for (registry, mirror) in crate::sources::pairs(&args.mirror)? {
         config.mirrors.entry(registry).or_default().push(mirror);
     }

@@ -76,7 +76,12 @@ async fn with_image(found: &Found, request: Request, args: &Deploy, display: &mu
     if unnamed && let [port] = built.ports.as_slice() {
         draft.port = Some(*port);
         if args.private {
-            draft.ports = vec![sealos_apps::Port { port: *port, protocol: Default::default(), public: false, host: None }];
+            draft.ports = vec![sealos_apps::Port {
+                port: *port,
+                protocol: Default::default(),
+                public: false,
+                host: None,
+            }];
         }
     }
     Ok(draft)
@@ -105,7 +110,10 @@ async fn build(
 async fn wait(found: &Found, apps: &Apps, plan: &Plan, limit: Duration, display: &mut Display) -> Result<()> {
     let started = Instant::now();
     let ready = apps.wait_ready(&plan.name, limit, |progress| {
-        display.state(&format!("{}: {} of {} ready {}", plan.name, progress.ready, progress.desired, progress.message));
+        display.state(&format!(
+            "{}: {} of {} ready {}",
+            plan.name, progress.ready, progress.desired, progress.message
+        ));
     });
     ready.await?;
     for host in &plan.hosts {

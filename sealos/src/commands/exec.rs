@@ -110,7 +110,9 @@ fn exit_code(status: Option<&Status>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let causes = status.details.iter().flat_map(|d| d.causes.iter().flatten());
-    let code = causes.filter(|c| c.reason.as_deref() == Some("ExitCode")).find_map(|c| c.message.as_ref()?.parse().ok());
+    let code = causes
+        .filter(|c| c.reason.as_deref() == Some("ExitCode"))
+        .find_map(|c| c.message.as_ref()?.parse().ok());
     if code.is_none()
         && let Some(message) = &status.message
     {

@@ -109,21 +109,29 @@ pub(crate) async fn image(global: &Global, command: Image) -> Result<()> {
     let found = find(global).await?;
     match command {
         Image::Ls(args) => list(&found, args.output).await,
-        Image::Pull { image, username, password_stdin } => pull(&found, image, username, password_stdin).await,
+        Image::Pull { image, username, password_stdin } => {
+            pull(&found, image, username, password_stdin).await
+        }
         Image::Load { file } => load(&found, file.as_deref()).await,
         Image::Save { images, file } => save(&found, images, file.as_deref()).await,
         Image::Rm { images } => {
-            let removed: ImageNames = found.socket.json(Method::DELETE, "/images", &ImageNames { names: images }).await?;
+            let removed: ImageNames =
+                found.socket.json(Method::DELETE, "/images", &ImageNames { names: images }).await?;
             removed.names.iter().for_each(|name| output::line_err(&format!("{name} is removed")));
             Ok(())
         }
         Image::Tag { image, name } => {
-            let _: ImageNames = found.socket.json(Method::POST, "/images/tag", &TagRequest { image, name }).await?;
+            let _: ImageNames =
+                found.socket.json(Method::POST, "/images/tag", &TagRequest { image, name }).await?;
             Ok(())
         }
         Image::Prune => {
             let pruned: Pruned = found.socket.json(Method::POST, "/images/prune", &()).await?;
-            output::line_err(&format!("{} images removed, {} freed", pruned.images, output::size(pruned.bytes)));
+            output::line_err(&format!(
+                "{} images removed, {} freed",
+                pruned.images,
+                output::size(pruned.bytes)
+            ));
             Ok(())
         }
     }
@@ -179,7 +187,7 @@ async fn print_images(found: &Found, path: &str, body: crate::socket::Body) -> R
         .socket
         .lines(Method::POST, path, body, |event: Progress| {
             if let Progress::Done { names, digest } = &event {
-                done.push(names.first().unwrap_or(digest).clone());
+                done.extend(if names.is_empty() { vec![digest.clone()] } else { names.clone() });
             }
             display.image(event);
         })
@@ -192,14 +200,16 @@ async fn save(found: &Found, images: Vec<String>, file: Option<&Path>) -> Result
     if file.is_none() && std::io::stdout().is_terminal() {
         bail!("an archive is not for a terminal; name a file with --file, or redirect the output");
     }
-    let response = found.socket.send(Method::POST, "/images/save", json_body(&ImageNames { names: images })?).await?;
+    let response =
+        found.socket.send(Method::POST, "/images/save", json_body(&ImageNames { names: images })?).await?;
     let body = response.into_body().into_data_stream().map_err(std::io::Error::other);
     let mut reader = StreamReader::new(body);
     let attempt = "receive the archive";
     match file {
         Some(path) => {
             let part = path.with_extension("part");
-            let mut out = tokio::fs::File::create(&part).await.with_context(|| format!("write {}", part.display()))?;
+            let mut out =
+                tokio::fs::File::create(&part).await.with_context(|| format!("write {}", part.display()))?;
             tokio::io::copy(&mut reader, &mut out).await.context(attempt)?;
             out.sync_all().await.with_context(|| format!("write {}", part.display()))?;
             tokio::fs::rename(&part, path).await.with_context(|| format!("write {}", path.display()))
@@ -219,7 +229,8 @@ pub(crate) async fn build(global: &Global, args: &Build) -> Result<()> {
         bail!("`{}` is not a directory", args.dir.display());
     }
     let folder = args.dir.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_str()?.to_owned()));
-    let suggested = folder.and_then(|f| AppName::suggest(&f)).map(|n| format!("sealos.local/{}/{n}", found.workspace));
+    let suggested =
+        folder.and_then(|f| AppName::suggest(&f)).map(|n| format!("sealos.local/{}/{n}", found.workspace));
     let Some(tag) = args.tag.clone().or(suggested) else { bail!("name the image with --tag") };
     let dir = args.dir.canonicalize().with_context(|| format!("find {}", args.dir.display()))?;
     let request = BuildRequest {
@@ -238,12 +249,17 @@ pub(crate) async fn build(global: &Global, args: &Build) -> Result<()> {
 }
 
 /// Has the cloud build a directory.
-pub(crate) async fn build_image(found: &Found, request: &BuildRequest, display: &mut Display) -> Result<Built> {
+pub(crate) async fn build_image(
+    found: &Found,
+    request: &BuildRequest,
+    display: &mut Display,
+) -> Result<Built> {
     let mut built = None;
-    let lines = found.socket.lines(Method::POST, "/build", json_body(request)?, |line: BuildLine| match line {
-        BuildLine::Built(done) => built = Some(done),
-        BuildLine::Progress(event) => display.image(event),
-    });
+    let lines =
+        found.socket.lines(Method::POST, "/build", json_body(request)?, |line: BuildLine| match line {
+            BuildLine::Built(done) => built = Some(done),
+            BuildLine::Progress(event) => display.image(event),
+        });
     lines.await?;
     built.context("the cloud ended the build without an image")
 }

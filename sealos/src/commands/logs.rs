@@ -21,7 +21,8 @@ pub(crate) async fn logs(global: &Global, args: &Logs) -> Result<()> {
     let several = app.pods.len() > 1;
     let params = params(args)?;
     let streams = app.pods.iter().map(|pod| {
-        let (pods, params) = (&pods, LogParams { container: pod.containers.first().cloned(), ..params.clone() });
+        let (pods, params) =
+            (&pods, LogParams { container: pod.containers.first().cloned(), ..params.clone() });
         async move {
             let lines = pods.log_stream(&pod.name, &params).await;
             let lines = lines.with_context(|| format!("read the log of {}", pod.name))?.lines();
@@ -64,6 +65,7 @@ fn params(args: &Logs) -> Result<LogParams> {
 
 /// `90s`, `10m`, `1h30m` in seconds.
 fn seconds(text: &str) -> Result<i64> {
-    let span: jiff::SignedDuration = text.parse().with_context(|| format!("--since {text}: write for example 10m"))?;
+    let span: jiff::SignedDuration =
+        text.parse().with_context(|| format!("--since {text}: write for example 10m"))?;
     Ok(span.as_secs().max(1))
 }

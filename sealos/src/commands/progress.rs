@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use sealos_oci::progress::LayerState;
 use sealos_oci::Progress;
+use sealos_oci::progress::LayerState;
 
 use crate::output;
 

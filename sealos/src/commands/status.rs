@@ -57,7 +57,13 @@ fn show_app(found: &Found, app: &AppStatus) {
         .iter()
         .map(|p| {
             let ip = p.ip.clone().unwrap_or_default();
-            vec![p.name.clone(), p.phase.clone(), p.restarts.to_string(), ip, output::age(p.created_at.as_deref())]
+            vec![
+                p.name.clone(),
+                p.phase.clone(),
+                p.restarts.to_string(),
+                ip,
+                output::age(p.created_at.as_deref()),
+            ]
         })
         .collect();
     if !rows.is_empty() {
