@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,6 +15,9 @@ use crate::memory::{Memory, bucket_of};
 
 /// Writes that share one commit at most.
 const BATCH: usize = 256;
+/// How long a write may wait for others at most, and how often to look for them.
+const LONGEST_WAIT: Duration = Duration::from_millis(2);
+const GLANCE: Duration = Duration::from_micros(20);
 
 pub(crate) enum Operation {
     Put { key: Arc<str>, expect: Expect, value: Encoded },
@@ -55,16 +59,38 @@ pub(crate) fn spawn(
 ) -> io::Result<JoinHandle<()>> {
     Builder::new().name("store".to_owned()).spawn(move || {
         let mut writer = Writer { disk, memory, unsure: None };
+        let mut pace = Pace { writers: 1, commit: Duration::ZERO };
         while let Some(first) = queue.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(request) = queue.try_recv()
-            {
-                batch.push(request);
-            }
+            let batch = pace.gather(first, &mut queue);
+            let (writers, started) = (batch.len(), Instant::now());
             writer.run(batch);
+            pace = Pace { writers, commit: started.elapsed() };
         }
     })
+}
+
+/// How the last commit went. Its writers, told at the same moment, come back at almost the same moment:
+/// waiting a little for all of them saves the late ones a whole commit.
+struct Pace {
+    writers: usize,
+    commit: Duration,
+}
+
+impl Pace {
+    /// What is queued; and, when the last commit had several writers, what comes within a fraction of
+    /// the time a commit takes. A lone writer never waits.
+    fn gather(&self, first: Request, queue: &mut mpsc::Receiver<Request>) -> Vec<Request> {
+        let deadline = Instant::now() + (self.commit / 4).min(LONGEST_WAIT);
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            match queue.try_recv() {
+                Ok(request) => batch.push(request),
+                Err(_) if batch.len() >= self.writers || Instant::now() >= deadline => break,
+                Err(_) => std::thread::sleep(GLANCE),
+            }
+        }
+        batch
+    }
 }
 
 impl Writer {
