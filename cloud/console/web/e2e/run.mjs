@@ -124,6 +124,10 @@ try {
 
   await run.step('charts are drawn from samples', page, async () => {
     await page.getByRole('img', { name: /^CPU over time/ }).waitFor({ timeout: 40_000 })
+    await page
+      .getByRole('figure')
+      .filter({ hasText: /Memory[\d.]+ [KMG]iB/ })
+      .waitFor({ timeout: 40_000 })
   })
 
   await run.step('logs come as they are written', page, async () => {

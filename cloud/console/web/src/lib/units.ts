@@ -69,3 +69,10 @@ export const plural = (count: number, one: string, many = `${one}s`): string =>
 
 /** The part of an address that people read. */
 export const hostOf = (url: string): string => url.replace(/^[a-z]+:\/\//, '')
+
+/** Whether a browser can open it: TCP and UDP ports are for other programs. */
+export const isWeb = (url: string): boolean => /^https?:/.test(url)
+
+/** The newest value, if it is new: the very last sample may still be on its way. */
+export const latest = (values: readonly (number | null)[]): number | undefined =>
+  values.at(-1) ?? values.at(-2) ?? undefined

@@ -14,7 +14,7 @@ import { useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import type { App, Series } from '../api/types'
 import { restartBlocked, terminalBlocked, useAct } from '../lib/actions'
-import { age, bytes, cores, hostOf, parseBytes, parseCpu } from '../lib/units'
+import { age, bytes, cores, hostOf, isWeb, latest, parseBytes, parseCpu } from '../lib/units'
 import { IconButton } from '../ui/button'
 import { Menu, MenuItem, MenuLine } from '../ui/menu'
 import { Sparkline } from '../ui/sparkline'
@@ -22,15 +22,12 @@ import { Pips, StatusDot } from '../ui/status'
 import { DeleteDialog } from './delete-dialog'
 import css from './app-row.module.css'
 
-const last = (values: (number | null)[] | undefined): number | undefined =>
-  values?.findLast(value => value !== null) ?? undefined
-
 export const AppRow = ({ app, series }: { app: App; series: Series | undefined }) => {
   const path = `/w/${app.workspace}/apps/${app.name}`
   const [url, ...more] = app.urls.map(address => address.url)
-  const [cpu, memory] = [last(series?.cpuMillis), last(series?.memoryBytes)]
+  const [cpu, memory] = [latest(series?.cpuMillis ?? []), latest(series?.memoryBytes ?? [])]
   const copies = Math.max(app.replicas.desired, 1)
-  const trouble = app.phase === 'error' || app.phase === 'waiting'
+  const said = app.message !== '' && app.phase !== 'stopped'
   return (
     <div className={css.row} role="row">
       <div className={css.app} role="cell">
@@ -40,15 +37,18 @@ export const AppRow = ({ app, series }: { app: App; series: Series | undefined }
             {app.name}
           </Link>
           <p
-            className={`truncate small ${trouble ? css.why : 'faint'} ${trouble ? '' : 'mono'}`}
-            title={trouble ? app.message : app.image}
+            className={`truncate small ${said ? css.why : 'faint mono'}`}
+            data-phase={app.phase}
+            title={said ? app.message : app.image}
           >
-            {trouble ? app.message.replaceAll('`', '') : app.image}
+            {said ? app.message.replaceAll('`', '') : app.image}
           </p>
         </div>
       </div>
       <div className={css.address} role="cell">
-        {url ? (
+        {url && !isWeb(url) ? (
+          <span className="truncate mono small">{url}</span>
+        ) : url ? (
           <a href={url} target="_blank" rel="noreferrer" className={css.url}>
             <span className="truncate">{hostOf(url)}</span>
             <ExternalLink size={13} aria-label="opens in a new tab" />
@@ -100,7 +100,7 @@ const RowMenu = ({ app, path }: { app: App; path: string }) => {
   const navigate = useNavigate()
   const act = useAct(app)
   const [deleting, setDeleting] = useState(false)
-  const url = app.urls[0]?.url
+  const url = app.urls.find(address => isWeb(address.url))?.url
   return (
     <>
       <Menu trigger={<IconButton size="s" label={`Actions for ${app.name}`} icon={<MoreHorizontal />} />}>

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'react'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import { latest } from '../lib/units'
 import css from './chart.module.css'
 
 interface Props {
@@ -91,8 +92,8 @@ const options = ({ width, tone, pods, limit, format }: Look): UPlot.Options => {
   }
 }
 
-const last = (values: (number | null)[], i: number | null): number | null =>
-  i === null ? (values.findLast(value => value !== null) ?? null) : (values[i] ?? null)
+const valueAt = (values: (number | null)[], i: number | null): number | null =>
+  i === null ? (latest(values) ?? null) : (values[i] ?? null)
 
 export default function Chart({ title, tone, at, lines, limit, span, format, short }: Props) {
   const box = useRef<HTMLDivElement>(null)
@@ -142,7 +143,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format, sho
     })
   })
 
-  const values = lines.map(({ values }) => last(values, hovered)).filter(value => value !== null)
+  const values = lines.map(({ values }) => valueAt(values, hovered)).filter(value => value !== null)
   const total = values.length > 0 ? values.reduce((sum, value) => sum + value, 0) : undefined
   const when = hovered === null ? 'now' : new Date((at[hovered] ?? 0) * 1000).toLocaleTimeString()
   return (
@@ -155,7 +156,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format, sho
         <span className={`${css.value} nums`}>
           {total === undefined ? '—' : format(total)}
           <span className="faint small">
-            {lines.length > 1 ? ` in ${lines.length} pods, ${when}` : ` ${when}`}
+            {values.length > 1 ? ` in ${values.length} pods, ${when}` : ` ${when}`}
           </span>
         </span>
       </figcaption>

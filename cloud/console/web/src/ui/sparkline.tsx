@@ -14,7 +14,7 @@ const HEIGHT = 26
 export const Sparkline = ({ values, max, tone = 'alive', label }: Props) => {
   const known = values.filter(value => value !== null)
   if (known.length < 2)
-    return <span className="faint small" role="img" aria-label={`${label}: no samples yet`} />
+    return <svg width={WIDTH} height={HEIGHT} role="img" aria-label={`${label}: no samples yet`} />
   const top = Math.max(Math.max(...known) * 1.25, max * 0.04, 1)
   const step = WIDTH / (values.length - 1)
   const y = (value: number) => HEIGHT - 2 - (value / top) * (HEIGHT - 4)

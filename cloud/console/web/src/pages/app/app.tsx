@@ -6,7 +6,7 @@ import { Link, NavLink, Outlet, useNavigate, useOutletContext, useParams } from 
 import { appsQuery } from '../../api/queries'
 import type { App } from '../../api/types'
 import { restartBlocked, useAct } from '../../lib/actions'
-import { hostOf } from '../../lib/units'
+import { hostOf, isWeb } from '../../lib/units'
 import { useKeys } from '../../shell/keys'
 import { Button } from '../../ui/button'
 import { Crumbs, Empty, Seal, Skeleton, Trouble } from '../../ui/bits'
@@ -76,7 +76,7 @@ export default function AppPage() {
 
 const Actions = ({ app }: { app: App }) => {
   const act = useAct(app)
-  const url = app.urls[0]?.url
+  const url = app.urls.find(address => isWeb(address.url))?.url
   const busy = (verb: string) => act.isPending && act.variables === verb
   return (
     <div className={css.actions}>

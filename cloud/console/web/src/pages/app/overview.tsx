@@ -6,7 +6,7 @@ import { lazy, Suspense } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { draftQuery, metricsQuery } from '../../api/queries'
 import type { App } from '../../api/types'
-import { bytes, cores, hostOf, parseBytes, parseCpu } from '../../lib/units'
+import { bytes, cores, hostOf, isWeb, parseBytes, parseCpu } from '../../lib/units'
 import { Button } from '../../ui/button'
 import { Card, CopyButton, Plain, Skeleton } from '../../ui/bits'
 import { Segments } from '../../ui/field'
@@ -69,10 +69,13 @@ const RANGES = [
   { value: '60', label: '1 h' },
 ]
 
+/** An axis needs as many digits as tell its lines apart. */
+const coresOnAxis = (millis: number) => String(Number((millis / 1000).toPrecision(2)))
+
 const Charts = ({ app }: { app: App }) => {
   const { data, error } = useQuery(metricsQuery(app.workspace, app.name))
   const [params, setParams] = useSearchParams()
-  const minutes = Number(params.get('range') ?? 15) || 15
+  const minutes = Number(params.get('range') ?? 5) || 5
   const from = (data?.at.at(-1) ?? 0) - minutes * 60
   const first = data
     ? Math.max(
@@ -97,7 +100,7 @@ const Charts = ({ app }: { app: App }) => {
           value={String(minutes)}
           options={RANGES}
           onChange={range =>
-            setParams(range === '15' ? {} : { range }, { replace: true, preventScrollReset: true })
+            setParams(range === '5' ? {} : { range }, { replace: true, preventScrollReset: true })
           }
         />
       </header>
@@ -113,7 +116,7 @@ const Charts = ({ app }: { app: App }) => {
               limit={parseCpu(app.cpu ?? '')}
               span={minutes * 60}
               format={value => `${cores(value)} cores`}
-              short={cores}
+              short={coresOnAxis}
             />
             <Chart
               key={`memory ${theme}`}
@@ -158,9 +161,13 @@ const Addresses = ({ app }: { app: App }) => {
           <li key={url}>
             <ArrowUpRight size={15} aria-hidden className={css.out} />
             <span className="grow truncate">
-              <a href={url} target="_blank" rel="noreferrer">
-                {hostOf(url)}
-              </a>
+              {isWeb(url) ? (
+                <a href={url} target="_blank" rel="noreferrer">
+                  {hostOf(url)}
+                </a>
+              ) : (
+                <span className="mono">{url}</span>
+              )}
             </span>
             <span className="faint small nums">port {port}</span>
             <CopyButton text={url} label="Copy the address" />
