@@ -1,7 +1,7 @@
 //! Pods on this machine: lifecycle, probes, volumes, logs, exec, statistics, Services and names.
 
 mod backoff;
-pub mod build_run;
+mod build_run;
 mod command;
 mod config;
 mod downward;

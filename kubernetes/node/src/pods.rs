@@ -16,11 +16,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::garbage;
 use crate::pod::Remains;
-use crate::pod::context::Context;
+use crate::pod::context::{Context, spec};
 use crate::pod::labels::Found;
 use crate::pod::worker::{Order, Worker};
 use crate::shared::Shared;
 use crate::state::PodState;
+
+/// How much longer than a grace period the rest of ending a pod may take.
+const TIDYING: Duration = Duration::from_secs(15);
 
 /// The pods of this node.
 pub(crate) struct Pods {
@@ -37,6 +40,8 @@ struct Inner {
     finished: HashSet<String>,
     /// What earlier processes left, until the pods it belongs to are known.
     found: HashMap<String, Vec<Found>>,
+    /// The pods whose network is still there.
+    attached: HashSet<String>,
     halted: Option<Duration>,
 }
 
@@ -52,7 +57,8 @@ impl Pods {
         found: HashMap<String, Vec<Found>>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
-        let inner = Mutex::new(Inner { found, ..Inner::default() });
+        let attached = shared.config.network.attached().into_iter().map(|(id, _)| id).collect();
+        let inner = Mutex::new(Inner { found, attached, ..Inner::default() });
         Arc::new(Self { shared, shutdown, workers: TaskTracker::new(), inner })
     }
 
@@ -120,7 +126,8 @@ impl Pods {
             events: self.shared.recorder.pod(&pod),
             credentials: OnceCell::new(),
         });
-        let worker = Worker { context: Arc::clone(&context), orders: order, remains };
+        let kept = spec(&pod).host_network == Some(true) || inner.attached.contains(&uid);
+        let worker = Worker { context: Arc::clone(&context), orders: order, remains, kept };
         inner.handles.insert(uid.clone(), Handle { wish, orders, context });
         let pods = Arc::clone(self);
         self.workers.spawn(async move {
@@ -183,6 +190,9 @@ impl Pods {
             }
         }
         self.workers.close();
-        self.workers.wait().await;
+        if tokio::time::timeout(grace + TIDYING, self.workers.wait()).await.is_err() {
+            let left = self.inner.lock().handles.values().map(|h| h.context.name.clone()).collect::<Vec<_>>();
+            tracing::error!(pods = ?left, "these pods did not end in time");
+        }
     }
 }

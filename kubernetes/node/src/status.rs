@@ -176,7 +176,7 @@ impl Holds {
             message: self.message,
             last_transition_time: same
                 .and_then(|c| c.last_transition_time.clone())
-                .or_else(|| Some(Time(now))),
+                .or(Some(Time(now))),
             observed_generation: generation,
             ..PodCondition::default()
         }

@@ -300,8 +300,7 @@ impl ContainerTask {
         if !wait.is_zero() {
             let (name, pod) = (self.name(), &self.context);
             let full = format!("{}_{}({})", pod.name, pod.namespace, pod.uid);
-            let seconds = wait.as_secs();
-            let length = if seconds % 60 == 0 { format!("{}m0s", seconds / 60) } else { format!("{seconds}s") };
+            let length = minutes_and_seconds(wait);
             let message = format!("back-off {length} restarting failed container={name} pod={full}");
             self.context.set_state(name, waiting("CrashLoopBackOff", Some(message)));
             let text = format!("Back-off restarting failed container {name} in pod {full}");
@@ -394,6 +393,14 @@ impl ContainerTask {
                 tracing::warn!(%id, %error, "remove an ended container");
             }
         });
+    }
+}
+
+/// `10s`, `1m20s`, `5m0s`.
+fn minutes_and_seconds(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
@@ -16,7 +16,7 @@ use super::life::{Life, Remains};
 use super::publish::Publisher;
 use super::{labels, sandbox};
 use crate::backoff::Retry;
-use crate::state::{Verdict, ended, waiting};
+use crate::state::{Verdict, ended, terminated, waiting};
 use crate::status::{is_final, phase_of};
 use crate::volumes::host::unmount_below;
 
@@ -37,12 +37,16 @@ pub(crate) struct Worker {
     pub context: Arc<Context>,
     pub orders: watch::Receiver<Order>,
     pub remains: Remains,
+    /// Whether the pod's network outlived the process that made it. After a restart of the machine it
+    /// did not, and nothing that ran in it can go on.
+    pub kept: bool,
 }
 
 impl Worker {
     pub(crate) async fn run(self) {
-        let Self { context, orders, remains } = self;
+        let Self { context, orders, remains, kept } = self;
         let worker = Running { context, orders };
+        let remains = if kept { remains } else { worker.start_over(remains).await };
         worker.live(remains).await;
         worker.tear_down().await;
         if matches!(*worker.orders.borrow(), Order::Halt(_)) {
@@ -96,6 +100,32 @@ impl Running {
             // A pod that is gone has nobody to tell.
             publisher.flush().await.ok();
         }
+    }
+
+    /// Forgets the containers of a network that is gone, but not how they ended. Init containers run
+    /// again before new ones start. A pod that must not be restarted keeps its ends.
+    async fn start_over(&self, remains: Remains) -> Remains {
+        if spec(&self.context.pod()).restart_policy.as_deref() == Some("Never") {
+            return remains;
+        }
+        for found in remains.values().flatten() {
+            let sealos_container::Status::Exited(exit) = &found.state.status else { continue };
+            let id = super::container::runtime_id(&found.state.id);
+            self.context.update(&found.container, |status| {
+                status.restart_count = found.attempt;
+                status.container_id = Some(id.clone());
+                status.last_state = Some(terminated(ContainerStateTerminated {
+                    exit_code: exit.code,
+                    reason: Some(if exit.code == 0 { "Completed" } else { "Error" }.into()),
+                    started_at: Some(Time(exit.started_at)),
+                    finished_at: Some(Time(exit.finished_at)),
+                    container_id: Some(id),
+                    ..ContainerStateTerminated::default()
+                }));
+            });
+        }
+        self.end_all(remains).await;
+        Remains::new()
     }
 
     /// Ends what is left of a pod that had come to its end already.

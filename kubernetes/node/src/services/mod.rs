@@ -129,8 +129,8 @@ impl Proxy {
         let config = watcher::Config::default;
         let services: Api<Service> = Api::all(self.client.clone());
         let slices: Api<EndpointSlice> = Api::all(self.client.clone());
-        let services = watcher(services, config()).default_backoff().map(|e| e.map(Change::Service));
-        let slices = watcher(slices, config()).default_backoff().map(|e| e.map(Change::Slice));
+        let services = watcher(services, config()).default_backoff().map(|e| e.map(Box::new).map(Change::Service));
+        let slices = watcher(slices, config()).default_backoff().map(|e| e.map(Box::new).map(Change::Slice));
         futures::stream::select(services, slices).filter_map(async |change| match change {
             Ok(change) => Some(change),
             Err(error) => {
@@ -143,7 +143,7 @@ impl Proxy {
     fn take(&self, change: Change, known: &mut Known) {
         let mut model = self.model.write();
         match change {
-            Change::Service(event) => match event {
+            Change::Service(event) => match *event {
                 Event::Apply(service) => drop(model.services.insert(key(&service), service)),
                 Event::InitApply(service) => {
                     known.listed_services.insert(key(&service));
@@ -157,7 +157,7 @@ impl Proxy {
                     known.services = true;
                 }
             },
-            Change::Slice(event) => match event {
+            Change::Slice(event) => match *event {
                 Event::Apply(slice) => add(&mut model, slice),
                 Event::InitApply(slice) => {
                     known.listed_slices.insert(key(&slice));
@@ -217,8 +217,8 @@ impl Proxy {
 }
 
 enum Change {
-    Service(Event<Service>),
-    Slice(Event<EndpointSlice>),
+    Service(Box<Event<Service>>),
+    Slice(Box<Event<EndpointSlice>>),
 }
 
 /// Which lists are complete. Until both are, nothing is told to the kernel: the rules of an earlier

@@ -11,8 +11,7 @@ use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use sealos_api::{Identity, Server};
 use sealos_container::Runtime;
 use sealos_network::{Network, pick_cidrs};
-use sealos_node::build_run::BuildRunner;
-use sealos_node::{Config, Node, Reserved};
+use sealos_node::{BuildRunner, Config, Node, Reserved};
 use sealos_oci::{Images, Reference, RegistryConfig, build};
 use sealos_store::Store;
 use serde_json::{Value, json};
@@ -78,9 +77,14 @@ impl Cloud {
         Api::namespaced(self.client.clone(), "default")
     }
 
-    /// Stops the node as a crash would, and starts another over what it left.
-    pub(crate) async fn restart_node(&mut self) {
+    /// Stops the node as a crash would: nothing is ended or tidied up.
+    pub(crate) fn crash_node(&self) {
         self.shutdown.cancel();
+    }
+
+    /// Crashes the node and starts another over what it left.
+    pub(crate) async fn restart_node(&mut self) {
+        self.crash_node();
         self.shutdown = CancellationToken::new();
         let data = self.dir.path().canonicalize().unwrap();
         let parts = (&self.server, &self.runtime, &self.network, &self.images, self.dns_ip);

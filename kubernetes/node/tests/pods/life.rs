@@ -1,5 +1,7 @@
 //! Starting, ending, restarting.
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::cloud::{Cloud, condition, container};
@@ -12,6 +14,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("init_containers_run_in_order", init),
     ("sidecars_outlive_the_rest", sidecars),
     ("a_new_daemon_finds_the_containers", adoption),
+    ("what_was_deleted_meanwhile_is_removed", orphans),
+    ("a_restarted_machine_starts_over", reboot),
+    ("debug_containers_join_a_running_pod", debuggers),
 ];
 
 fn runs(cloud: &mut Cloud) -> Work<'_> {
@@ -133,5 +138,68 @@ fn adoption(cloud: &mut Cloud) -> Work<'_> {
         cloud.delete("gone").await;
         cloud.delete("p").await;
         assert!(cloud.runtime.list().is_empty());
+    })
+}
+
+fn orphans(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        cloud.pod("p", json!({"containers": [step_plain("c", "sleep 1000")]})).await;
+        cloud.until_ready("p").await;
+        cloud.crash_node();
+        let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        cloud.api::<Pod>().delete("p", &at_once).await.unwrap();
+        cloud.restart_node().await;
+        let begun = std::time::Instant::now();
+        let left = || {
+            let dirs = ["pods", "logs/pods"].map(|dir| std::fs::read_dir(cloud.dir.path().join(dir)).unwrap().count());
+            (cloud.runtime.list().len(), cloud.network.attached().len(), dirs)
+        };
+        while left() != (0, 0, [0, 0]) {
+            assert!(begun.elapsed().as_secs() < 10, "{:?}", left());
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+}
+
+fn reboot(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        let shared = json!([{"name": "d", "mountPath": "/d"}]);
+        let step = |name: &str, script: &str| json!({"name": name, "command": ["sh", "-c", script], "volumeMounts": shared});
+        let spec = json!({
+            "volumes": [{"name": "d", "emptyDir": {}}],
+            "initContainers": [step("one", "echo again >> /d/f")],
+            "containers": [step("main", "cat /d/f; sleep 1000")],
+        });
+        cloud.pod("p", spec).await;
+        let uid = cloud.until_ready("p").await.metadata.uid.unwrap();
+        cloud.crash_node();
+        for container in cloud.runtime.list() {
+            let _ended = cloud.runtime.kill(&container.id, 9).await;
+            cloud.runtime.wait(&container.id).await.unwrap();
+        }
+        cloud.network.detach(&uid).await.unwrap();
+        cloud.restart_node().await;
+        let again = |pod: &Pod| condition(pod, "Ready") == Some("True") && container(pod, "main")["restartCount"] == 1;
+        let pod = cloud.until("p", "ready again", again).await;
+        assert_eq!(container(&pod, "main")["lastState"]["terminated"]["exitCode"], 137);
+        cloud.until_log("p", "main", "again\nagain\n").await;
+    })
+}
+
+fn debuggers(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        cloud.pod("p", json!({"containers": [step_plain("c", "sleep 1000")]})).await;
+        cloud.until_ready("p").await;
+        let debugger = json!({"name": "debug", "image": crate::cloud::IMAGE, "command": ["sh", "-c", "echo looking; ip addr"]});
+        let patch = Patch::Strategic(json!({"spec": {"ephemeralContainers": [debugger]}}));
+        cloud.api::<Pod>().patch_ephemeral_containers("p", &PatchParams::default(), &patch).await.unwrap();
+        let ip = cloud.get("p").await.status.unwrap().pod_ip.unwrap();
+        cloud.until_log("p", "debug", &ip).await;
+        let ended = |pod: &Pod| {
+            let statuses = pod.status.as_ref().and_then(|s| s.ephemeral_container_statuses.clone());
+            statuses.is_some_and(|list| list.iter().any(|c| c.state.as_ref().is_some_and(|s| s.terminated.is_some())))
+        };
+        let pod = cloud.until("p", "debugged", ended).await;
+        assert_eq!(condition(&pod, "Ready"), Some("True"));
     })
 }
