@@ -30,9 +30,11 @@ async fn main() -> std::io::Result<()> {
     let (one, two) = (gateway.clone(), gateway.clone());
     tokio::spawn(async move { one.serve_http(http, CancellationToken::new()).await });
     tokio::spawn(async move { two.serve_https(https, CancellationToken::new()).await });
-    for (name, scheme, address) in
-        [("app directly", "http", direct), ("gateway, HTTP", "http", plain), ("gateway, HTTPS", "https", secure)]
-    {
+    for (name, scheme, address) in [
+        ("app directly", "http", direct),
+        ("gateway, HTTP", "http", plain),
+        ("gateway, HTTPS", "https", secure),
+    ] {
         let report = tokio::task::spawn_blocking(move || load(scheme, address)).await??;
         println!("== {name}\n{report}");
     }
@@ -49,7 +51,8 @@ async fn serve(listener: TcpListener) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let answer = |_| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello\n")))) };
+        let answer =
+            |_| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello\n")))) };
         let builder = hyper::server::conn::http1::Builder::new();
         tokio::spawn(builder.serve_connection(TokioIo::new(stream), service_fn(answer)));
     }

@@ -49,6 +49,9 @@ pub(crate) enum Repeatable {
     No,
 }
 
+/// How many idle connections are looked at for one that has already seen the end of its last answer.
+const LOOK_AT: usize = 8;
+
 /// A connection in use.
 #[derive(Debug)]
 pub(crate) enum Connection {
@@ -133,15 +136,19 @@ impl Pool {
         }
     }
 
+    /// The youngest connection that is free at this moment, else the youngest.
     fn pop(&self, repeatable: Repeatable) -> Option<http1::SendRequest<RequestBody>> {
-        let mut idle = self.idle.lock();
         let oldest = match repeatable {
             Repeatable::Yes => KEEP_FOR,
             Repeatable::No => FRESH,
         };
-        // The youngest is last; when it is too old, all are.
-        let usable = idle.last().is_some_and(|entry| entry.since.elapsed() < oldest);
-        usable.then(|| idle.pop()).flatten().map(|entry| entry.sender)
+        let mut idle = self.idle.lock();
+        let usable = idle.iter().rev().take_while(|entry| entry.since.elapsed() < oldest).take(LOOK_AT);
+        let free = usable.enumerate().find(|(_, entry)| entry.sender.is_ready()).map(|(back, _)| back);
+        let young = idle.last().is_some_and(|entry| entry.since.elapsed() < oldest);
+        let back = free.or(young.then_some(0))?;
+        let place = idle.len().checked_sub(back + 1)?;
+        Some(idle.remove(place).sender)
     }
 
     fn keep(&self, sender: http1::SendRequest<RequestBody>) {
