@@ -383,8 +383,10 @@ pub(crate) struct Build {
 
 /// `sealos deploy SOURCE` without any flag.
 pub(crate) fn deploy_of(source: &str) -> Result<Deploy, clap::Error> {
-    match Cli::try_parse_from(["sealos", "deploy", "--", source]) {
-        Ok(Cli { command: Command::Deploy(args), .. }) => Ok(*args),
+    match Cli::try_parse_from(["sealos", "deploy", "."]) {
+        Ok(Cli { command: Command::Deploy(args), .. }) => {
+            Ok(Deploy { source: source.to_owned(), ..*args })
+        }
         Ok(_) => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
         Err(error) => Err(error),
     }

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use crate::locate::CloudStatus;
 
 /// A body to send.
-pub type Body = BoxBody<Bytes, std::io::Error>;
+pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
 
 /// The admin socket of one cloud.
 #[derive(Debug, Clone)]

@@ -150,12 +150,10 @@ fn port(arg: &crate::cli::PortArg) -> Port {
 }
 
 fn place_ports(draft: &mut Draft, args: &Deploy) -> Result<()> {
-    if args.private || args.host.is_some() {
-        if let Some(number) = draft.port.take() {
-            draft
-                .ports
-                .insert(0, Port { port: number, protocol: Default::default(), public: true, host: None });
-        }
+    if (args.private || args.host.is_some())
+        && let Some(port) = draft.port.take()
+    {
+        draft.ports.insert(0, Port { port, protocol: Default::default(), public: true, host: None });
     }
     if args.private {
         draft.ports.iter_mut().for_each(|p| p.public = false);

@@ -15,4 +15,4 @@ pub use host::{Traces, traces};
 pub use http::{Answer, get};
 pub use images::busybox_context;
 pub use packages::need;
-pub use suite::{Suite, free_port, until};
+pub use suite::{Check, Suite, free_port, until};

@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// A name, and what it checks.
+pub type Check<C> = (&'static str, fn(&C) -> Result<()>);
+
 /// Checks that share what they test.
 pub struct Suite<C> {
-    trials: Vec<(&'static str, fn(&C) -> Result<()>)>,
+    trials: Vec<Check<C>>,
 }
 
 impl<C: Send + Sync + 'static> Suite<C> {
     /// A suite of checks.
-    pub fn new(trials: Vec<(&'static str, fn(&C) -> Result<()>)>) -> Self {
+    pub fn new(trials: Vec<Check<C>>) -> Self {
         Self { trials }
     }
 

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sealos_tests::{Cloud, Suite, busybox_context, get, until};
+use sealos_tests::{Check, Cloud, Suite, busybox_context, get, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let checks: Vec<(&'static str, fn(&Cloud) -> Result<()>)> = vec![
+    let checks: Vec<Check<Cloud>> = vec![
         ("hello_is_built_deployed_and_answers_at_once", hello),
         ("an_app_is_scaled_stopped_started_and_restarted", life_of_an_app),
         ("status_and_lists_are_for_programs_too", programs),
@@ -307,7 +307,10 @@ fn bad_input(cloud: &Cloud) -> Result<()> {
     refuse(&["up", "--data-dir", &other, "--http-port", &port], &["in use", "--http-port"])
 }
 
-fn broken_files(cloud: &Cloud, refuse: &dyn Fn(&[&str], &[&str]) -> Result<()>) -> Result<()> {
+/// Runs a command that must fail with these words.
+type Refuse<'a> = &'a dyn Fn(&[&str], &[&str]) -> Result<()>;
+
+fn broken_files(cloud: &Cloud, refuse: Refuse<'_>) -> Result<()> {
     let dir = cloud.scratch().join("broken");
     std::fs::create_dir_all(&dir)?;
     let path = dir.display().to_string();

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Result, ensure};
-use sealos_tests::{Cloud, Suite, busybox_context, need, run};
+use sealos_tests::{Check, Cloud, Suite, busybox_context, need, run};
 
 fn main() -> ExitCode {
-    let checks: Vec<(&'static str, fn(&Cloud) -> Result<()>)> =
-        vec![("people_use_the_console_in_a_browser", browser)];
+    let checks: Vec<Check<Cloud>> = vec![("people_use_the_console_in_a_browser", browser)];
     Suite::new(checks).main(|| {
         need("chromium", "chromium")?;
         let cloud = Cloud::start()?;

@@ -5,13 +5,13 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sealos_tests::{Cloud, Suite, busybox_context, free_port, get, until};
+use sealos_tests::{Check, Cloud, Suite, busybox_context, free_port, get, until};
 
 const IMAGE: &str = "sealos.local/test/busybox:1";
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let checks: Vec<(&'static str, fn(&Cloud) -> Result<()>)> = vec![
+    let checks: Vec<Check<Cloud>> = vec![
         ("the_node_is_ready", the_node_is_ready),
         ("a_deployment_rolls_out_scales_restarts_and_undoes", deployment),
         ("a_statefulset_keeps_its_volume", stateful_set),

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use sealos_tests::{Cloud, Suite, Traces, busybox_context, get, traces, until};
+use sealos_tests::{Check, Cloud, Suite, Traces, busybox_context, get, traces, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let checks: Vec<(&'static str, fn(&()) -> Result<()>)> = vec![
+    let checks: Vec<Check<()>> = vec![
         ("containers_outlive_the_daemon", outlive),
         ("down_leaves_nothing_and_up_brings_it_back", down_and_up),
         ("two_clouds_run_side_by_side", side_by_side),

@@ -221,8 +221,11 @@ fn phase(workload: &Workload, trouble: Option<&Trouble>) -> Phase {
     if workload.desired == 0 {
         return Phase::Waiting;
     }
-    let settled =
-        workload.observed && workload.ready >= workload.desired && workload.updated >= workload.desired;
+    // As long as pods of an older version are there, a rollout is under way.
+    let settled = workload.observed
+        && workload.ready >= workload.desired
+        && workload.updated >= workload.desired
+        && workload.total <= workload.updated;
     match trouble {
         _ if settled => Phase::Running,
         Some(trouble) if trouble.lasting => Phase::Error,

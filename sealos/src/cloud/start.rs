@@ -136,7 +136,7 @@ async fn api(site: &Site<'_>, port: u16) -> Result<Server> {
         sealos_api::Config::new(store, site.layout.at("pki"), SocketAddr::new(gateway.into(), port));
     let services = site.settings.service_cidr;
     config.service_cidr =
-        Cidr::new(services.address().into(), services.prefix()).context("use the Service range")?;
+        Cidr::new(services.address(), services.prefix()).context("use the Service range")?;
     config.cluster_domain = CLUSTER_DOMAIN.to_owned();
     config.names = host_names();
     Server::start(config).await.context("start the Kubernetes API")
@@ -253,7 +253,7 @@ async fn entrances(
         domain: status.domain.clone(),
         token_source: Arc::new(move || {
             let client = tokens.clone();
-            Box::pin(async move { token::admin_token(&client).await.map_err(Into::into) })
+            Box::pin(async move { token::admin_token(&client).await })
         }),
     });
     let gateway = Gateway::new(sealos_gateway::Config {

@@ -25,7 +25,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(crate) async fn up(global: &Global, args: &Up) -> Result<()> {
     let begun = Instant::now();
     log();
-    machine::check(&layout(global).root().to_owned())?;
+    machine::check(layout(global).root())?;
     let layout = layout(global);
     let _lock = Lock::take(&layout)?;
     let (settings, listeners) = settle(&layout, args).await?;

@@ -137,6 +137,7 @@ impl RawTerminal {
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        drop(termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.0));
+        // A terminal that is gone needs nothing back.
+        termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.0).ok();
     }
 }
