@@ -3,6 +3,8 @@
 //! Binary frames are the session's own bytes, both ways. Text frames are words about it: the browser
 //! says how large its screen is, the console says how the session ended.
 
+use std::time::Duration;
+
 use axum::extract::Query;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -12,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{Api, AttachParams, AttachedProcess, TerminalSize};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::interval;
 
 use crate::api::{Name, Workspace};
 use crate::failure::Failure;
@@ -23,6 +26,8 @@ const SHELL: [&str; 3] = [
     "export TERM=xterm-256color; if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi",
 ];
 const BUFFER: usize = 32 << 10;
+/// A silent terminal must not look like a dead connection to what lies between.
+const BEAT: Duration = Duration::from_secs(20);
 
 #[derive(Deserialize)]
 pub(crate) struct Wanted {
@@ -87,6 +92,7 @@ async fn carry(mut process: AttachedProcess, wanted: &Wanted, socket: &mut WebSo
     let ended = process.take_status()?;
     let _gone = size.try_send(screen(wanted.cols.unwrap_or(80), wanted.rows.unwrap_or(24)));
     let mut buffer = vec![0; BUFFER];
+    let mut beat = interval(BEAT);
     loop {
         tokio::select! {
             read = stdout.read(&mut buffer) => match read {
@@ -96,6 +102,7 @@ async fn carry(mut process: AttachedProcess, wanted: &Wanted, socket: &mut WebSo
                     socket.send(Message::Binary(bytes)).await.ok()?;
                 }
             },
+            _ = beat.tick() => socket.send(Message::Ping(Bytes::new())).await.ok()?,
             message = socket.recv() => match message {
                 Some(Ok(Message::Binary(bytes))) => stdin.write_all(&bytes).await.ok()?,
                 Some(Ok(Message::Text(text))) => {

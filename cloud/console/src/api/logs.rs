@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::Query;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
 use http::header;
 use k8s_openapi::api::core::v1::Pod;
@@ -26,6 +27,8 @@ const MOST_PER_MESSAGE: usize = 500;
 const GATHER: Duration = Duration::from_millis(40);
 /// How often new pods are looked for.
 const LOOK: Duration = Duration::from_secs(2);
+/// A silent log must not look like a dead connection to what lies between.
+const BEAT: Duration = Duration::from_secs(20);
 const MOST_TAIL: i64 = 10_000;
 
 #[derive(Deserialize)]
@@ -118,11 +121,12 @@ impl Follower {
             let _closed = say(&mut socket, &Say::End).await;
             return;
         }
-        let mut look = interval(LOOK);
+        let (mut look, mut beat) = (interval(LOOK), interval(BEAT));
         loop {
             let sent = tokio::select! {
                 Some(first) = queue.recv() => send(&mut socket, gather(first, &mut queue).await).await,
                 _ = look.tick() => self.look(&mut socket, &mut readers, &mut following, &heard).await,
+                _ = beat.tick() => socket.send(Message::Ping(Bytes::new())).await,
                 message = socket.recv() => match message {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => Ok(()),

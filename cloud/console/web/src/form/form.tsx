@@ -2,10 +2,12 @@
 
 import { useState, type ReactNode } from 'react'
 import type { FieldError } from '../api/types'
+import { AdvancedSection } from './advanced'
 import { fieldOf, type Draft } from './draft'
+import { NetworkSection } from './network'
 import type { Problems } from './problems'
 import { EnvSection, FilesSection, StorageSection } from './rows'
-import { AdvancedSection, ImageSection, NetworkSection, SizeSection } from './sections'
+import { ImageSection, SizeSection } from './sections'
 import css from './form.module.css'
 
 export interface SectionProps {
