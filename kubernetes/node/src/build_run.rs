@@ -1,9 +1,7 @@
 //! Runs the steps of an image build in the node's own containers.
 
 use async_trait::async_trait;
-use sealos_container::{
-    ContainerSpec, Error as RuntimeError, Exec, Mount, Namespace, Rootfs, Runtime, User,
-};
+use sealos_container::{ContainerSpec, Error as RuntimeError, Exec, Mount, Namespace, Rootfs, Runtime, User};
 use sealos_oci::build::{OutputSink, Run, RunStep};
 use sealos_oci::progress::Stream;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -24,10 +22,7 @@ impl BuildRunner {
     async fn follow(&self, id: &str, output: &OutputSink) -> Result<i32, RuntimeError> {
         let Exec { stdout, stderr, .. } = self.runtime.attach(id).await?;
         let read = async {
-            tokio::join!(
-                pass_on(stdout, Stream::Stdout, output),
-                pass_on(stderr, Stream::Stderr, output),
-            )
+            tokio::join!(pass_on(stdout, Stream::Stdout, output), pass_on(stderr, Stream::Stderr, output),)
         };
         let (_, exit) = tokio::join!(read, self.runtime.wait(id));
         exit.map(|exit| exit.code)
@@ -61,12 +56,8 @@ fn container(id: String, step: RunStep) -> ContainerSpec {
     let mut spec = ContainerSpec::new(id, rootfs, step.args);
     spec.env = step.env;
     spec.cwd = step.cwd;
-    spec.user = User {
-        uid: step.user.uid,
-        gid: step.user.gid,
-        additional_gids: step.user.groups,
-        umask: None,
-    };
+    spec.user =
+        User { uid: step.user.uid, gid: step.user.gid, additional_gids: step.user.groups, umask: None };
     spec.uts = Namespace::Host;
     let files = ["/etc/hosts", "/etc/resolv.conf"].into_iter();
     let present = files.filter(|file| std::path::Path::new(file).exists());

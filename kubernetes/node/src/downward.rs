@@ -52,7 +52,9 @@ pub(crate) fn resource(
     let limits = resources.and_then(|r| r.limits.as_ref()).and_then(|l| l.get(name));
     let quantity = match list {
         "limits" => limits.or_else(|| place.allocatable.get(name)).cloned(),
-        "requests" => resources.and_then(|r| r.requests.as_ref()).and_then(|r| r.get(name)).or(limits).cloned(),
+        "requests" => {
+            resources.and_then(|r| r.requests.as_ref()).and_then(|r| r.get(name)).or(limits).cloned()
+        }
         _ => return None,
     };
     let value = quantity.as_ref().map_or(Some(0), quantity::milli)?;
@@ -71,7 +73,8 @@ fn keyed(path: &str, field: &str, map: Option<&BTreeMap<String, String>>) -> Opt
 
 /// `key="value"` lines, the value escaped, as the downward API prints a map.
 fn lines(map: Option<&BTreeMap<String, String>>) -> String {
-    let lines: Vec<String> = map.into_iter().flatten().map(|(key, value)| format!("{key}={value:?}")).collect();
+    let lines: Vec<String> =
+        map.into_iter().flatten().map(|(key, value)| format!("{key}={value:?}")).collect();
     lines.join("\n")
 }
 

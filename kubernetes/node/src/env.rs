@@ -261,10 +261,7 @@ mod tests {
             "configmap \"nope\" not found"
         );
         let key = json!({"name": "X", "valueFrom": {"secretKeyRef": {"name": "login", "key": "nope"}}});
-        assert_eq!(
-            message(json!({"name": "c", "env": [key]})),
-            "couldn't find key nope in Secret ns/login"
-        );
+        assert_eq!(message(json!({"name": "c", "env": [key]})), "couldn't find key nope in Secret ns/login");
         let blob = json!({"name": "X", "valueFrom": {"secretKeyRef": {"name": "login", "key": "BLOB"}}});
         assert!(message(json!({"name": "c", "env": [blob]})).contains("is not text"));
     }

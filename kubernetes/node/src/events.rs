@@ -120,10 +120,8 @@ impl Writer {
         let namespace = note.about.namespace.clone().unwrap_or_else(|| "default".into());
         let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
         let about = &note.about;
-        let key = format!(
-            "{:?}/{:?}/{}/{}/{}",
-            about.uid, about.field_path, note.kind, note.reason, note.message
-        );
+        let key =
+            format!("{:?}/{:?}/{}/{}/{}", about.uid, about.field_path, note.kind, note.reason, note.message);
         if let Some((name, count)) = self.seen.get_mut(&key) {
             let patch = json!({"count": *count + 1, "lastTimestamp": Time(note.at)});
             match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {

@@ -8,11 +8,7 @@ use crate::shared::Shared;
 use crate::volumes::host::unmount_below;
 
 /// Removes what pods left that are not in `known`. Runs once, when the node knows its pods.
-pub(crate) async fn collect(
-    shared: &Shared,
-    orphans: HashMap<String, Vec<Found>>,
-    known: &HashSet<String>,
-) {
+pub(crate) async fn collect(shared: &Shared, orphans: HashMap<String, Vec<Found>>, known: &HashSet<String>) {
     for found in orphans.into_values().flatten() {
         remove_container(shared, &found.state.id).await;
     }

@@ -29,7 +29,8 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn examine(config: &Config) -> Result<Self, Error> {
-        let cpus = std::thread::available_parallelism().map_err(io_error("count the processors of", "/proc"))?;
+        let cpus =
+            std::thread::available_parallelism().map_err(io_error("count the processors of", "/proc"))?;
         let cpu_millis = u64::try_from(cpus.get()).unwrap_or(1) * 1000;
         let memory = total_memory()?;
         let disk = disk_bytes(&config.data_dir)?;
@@ -76,7 +77,8 @@ pub(crate) fn cpu_nanos() -> Result<u64, Error> {
         .filter_map(|field| field.parse().ok())
         .collect();
     // user, nice, system, idle, iowait, irq, softirq, steal: all but the two kinds of idleness.
-    let busy: u64 = fields.iter().take(7).enumerate().filter(|(i, _)| !matches!(i, 3 | 4)).map(|(_, v)| v).sum();
+    let busy: u64 =
+        fields.iter().take(7).enumerate().filter(|(i, _)| !matches!(i, 3 | 4)).map(|(_, v)| v).sum();
     // The kernel counts in hundredths of a second here, whatever its own clock rate is.
     Ok(busy * 10_000_000)
 }
@@ -103,8 +105,11 @@ fn meminfo() -> Result<BTreeMap<String, u64>, Error> {
 }
 
 fn disk_bytes(dir: &Path) -> Result<u64, Error> {
-    let stat = nix::sys::statvfs::statvfs(dir)
-        .map_err(|errno| Error::Io { attempt: "measure", path: dir.to_owned(), source: errno.into() })?;
+    let stat = nix::sys::statvfs::statvfs(dir).map_err(|errno| Error::Io {
+        attempt: "measure",
+        path: dir.to_owned(),
+        source: errno.into(),
+    })?;
     Ok(stat.blocks() * stat.fragment_size())
 }
 

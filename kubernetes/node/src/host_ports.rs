@@ -64,7 +64,11 @@ fn of(pod: &Pod, ip: Ipv4Addr) -> Vec<HostPort> {
         .filter_map(|port| {
             Some(HostPort {
                 protocol: protocol(port.protocol.as_deref())?,
-                host_ip: port.host_ip.as_deref().and_then(|ip| ip.parse().ok()).filter(|ip: &Ipv4Addr| !ip.is_unspecified()),
+                host_ip: port
+                    .host_ip
+                    .as_deref()
+                    .and_then(|ip| ip.parse().ok())
+                    .filter(|ip: &Ipv4Addr| !ip.is_unspecified()),
                 port: u16::try_from(port.host_port?).ok().filter(|port| *port > 0)?,
                 target: SocketAddrV4::new(ip, u16::try_from(port.container_port).ok()?),
             })

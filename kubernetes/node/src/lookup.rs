@@ -25,7 +25,8 @@ impl streaming::Pods for Pods {
         // While the container waits for its next attempt, the present one is over.
         let waiting = status.state.as_ref().is_some_and(|state| state.waiting.is_some());
         let over = status.last_state.as_ref().is_some_and(|last| last.terminated.is_some());
-        let previous = if waiting && over { Some(attempt) } else { attempt.checked_sub(1).filter(|a| *a >= 0) };
+        let previous =
+            if waiting && over { Some(attempt) } else { attempt.checked_sub(1).filter(|a| *a >= 0) };
         let id = status.container_id.as_deref().and_then(|id| id.strip_prefix("sealos://"));
         Ok(Target {
             id: id.map(str::to_owned),

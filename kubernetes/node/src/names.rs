@@ -41,7 +41,8 @@ pub(crate) fn hostname(pod: &Pod, cluster_domain: &str) -> Hostname {
     let subdomain = spec.subdomain.as_deref().filter(|s| !s.is_empty());
     let full = subdomain.map(|sub| format!("{short}.{sub}.{namespace}.svc.{cluster_domain}"));
     let wants_full = spec.set_hostname_as_fqdn == Some(true);
-    let kernel = full.clone().filter(|full| wants_full && full.len() <= LONGEST).unwrap_or_else(|| short.clone());
+    let kernel =
+        full.clone().filter(|full| wants_full && full.len() <= LONGEST).unwrap_or_else(|| short.clone());
     Hostname { short, full, kernel }
 }
 
@@ -190,7 +191,8 @@ mod tests {
     };
 
     fn pod(spec: serde_json::Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "web-0", "namespace": "shop"}, "spec": spec})).unwrap()
+        serde_json::from_value(json!({"metadata": {"name": "web-0", "namespace": "shop"}, "spec": spec}))
+            .unwrap()
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) struct PodState {
     pub ephemeral: Vec<ContainerStatus>,
     /// A phase forced from outside the containers, such as a missed deadline.
     pub verdict: Option<Verdict>,
+    /// No container runs or will run again, whatever the restart policy says.
+    pub over: bool,
 }
 
 /// Why a pod failed as a whole.
@@ -70,6 +72,36 @@ impl PodState {
             ),
             ephemeral: status.and_then(|s| s.ephemeral_container_statuses.clone()).unwrap_or_default(),
             verdict: None,
+            over: false,
+        }
+    }
+
+    /// Takes over what the pod's status says of containers that still run, so that finding them again
+    /// is no news to anybody. `running` are their ids as statuses show them.
+    pub(crate) fn recall(&mut self, pod: &Pod, running: &[String]) {
+        let Some(old) = &pod.status else { return };
+        let known = |old: &ContainerStatus| {
+            is_running(old) && old.container_id.as_ref().is_some_and(|id| running.contains(id))
+        };
+        let find = |list: &Option<Vec<ContainerStatus>>, name: &str| {
+            list.iter().flatten().find(|old| old.name == name).cloned()
+        };
+        let mut any = false;
+        for status in &mut self.main {
+            if let Some(old) = find(&old.container_statuses, &status.name).filter(known) {
+                *status = old;
+                any = true;
+            }
+        }
+        for status in &mut self.init {
+            let found = find(&old.init_container_statuses, &status.name);
+            if let Some(old) = found.filter(|old| known(old) || (any && ended(old).is_some())) {
+                *status = old;
+            }
+        }
+        if any {
+            self.prepared = true;
+            self.ip = old.pod_ip.as_deref().and_then(|ip| ip.parse().ok());
         }
     }
 

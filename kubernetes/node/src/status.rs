@@ -72,6 +72,10 @@ pub(crate) fn phase_of(spec: &PodSpec, state: &PodState) -> &'static str {
     if init.failed && policy == "Never" {
         return phase::FAILED;
     }
+    if state.over {
+        let all = succeeded == state.main.len();
+        return if all { phase::SUCCEEDED } else { phase::FAILED };
+    }
     let began = running + stopped > 0;
     if (init.pending && !began) || waiting > 0 {
         return phase::PENDING;
@@ -120,13 +124,7 @@ fn init_summary(spec: &PodSpec, state: &PodState) -> InitSummary {
     summary
 }
 
-fn conditions(
-    pod: &Pod,
-    spec: &PodSpec,
-    state: &PodState,
-    phase: &str,
-    now: Timestamp,
-) -> Vec<PodCondition> {
+fn conditions(pod: &Pod, spec: &PodSpec, state: &PodState, phase: &str, now: Timestamp) -> Vec<PodCondition> {
     let old = pod.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
     let containers_ready = containers_ready(spec, state, phase);
     let ready = pod_ready(spec, old, &containers_ready);
@@ -174,9 +172,7 @@ impl Holds {
             status: status.into(),
             reason: self.reason.map(Into::into),
             message: self.message,
-            last_transition_time: same
-                .and_then(|c| c.last_transition_time.clone())
-                .or(Some(Time(now))),
+            last_transition_time: same.and_then(|c| c.last_transition_time.clone()).or(Some(Time(now))),
             observed_generation: generation,
             ..PodCondition::default()
         }
@@ -235,10 +231,7 @@ fn containers_ready(spec: &PodSpec, state: &PodState, phase: &str) -> Holds {
     if unready.is_empty() {
         return Holds::plain(true);
     }
-    Holds::not(
-        "ContainersNotReady",
-        Some(format!("containers with unready status: [{}]", unready.join(" "))),
-    )
+    Holds::not("ContainersNotReady", Some(format!("containers with unready status: [{}]", unready.join(" "))))
 }
 
 fn pod_ready(spec: &PodSpec, old: &[PodCondition], containers: &Holds) -> Holds {
@@ -251,8 +244,13 @@ fn pod_ready(spec: &PodSpec, old: &[PodCondition], containers: &Holds) -> Holds 
         .flatten()
         .filter(|gate| !old.iter().any(|c| c.type_ == gate.condition_type && c.status == "True"))
         .map(|gate| match old.iter().find(|c| c.type_ == gate.condition_type) {
-            Some(_) => format!("the status of pod readiness gate \"{}\" is not \"True\"", gate.condition_type),
-            None => format!("corresponding condition of pod readiness gate \"{}\" does not exist.", gate.condition_type),
+            Some(_) => {
+                format!("the status of pod readiness gate \"{}\" is not \"True\"", gate.condition_type)
+            }
+            None => format!(
+                "corresponding condition of pod readiness gate \"{}\" does not exist.",
+                gate.condition_type
+            ),
         })
         .collect();
     if missing.is_empty() {

@@ -66,6 +66,44 @@ fn a_crash_loop_is_running() {
 }
 
 #[test]
+fn a_pod_that_is_over_has_a_final_phase() {
+    let pod = pod("Always", &[], &["a", "b"]);
+    let phase = |codes: [i32; 2]| {
+        let main = ["a", "b"].iter().zip(codes).map(|(name, code)| status(name, end(code), None)).collect();
+        phase_of(pod.spec.as_ref().unwrap(), &PodState { main, over: true, ..PodState::default() })
+    };
+    assert_eq!(phase([0, 0]), "Succeeded");
+    assert_eq!(phase([0, 143]), "Failed");
+}
+
+#[test]
+fn running_containers_are_recalled_as_they_were() {
+    let mut pod = pod("Always", &["i"], &["a", "b"]);
+    let now = Timestamp::UNIX_EPOCH;
+    let known = |name: &str, id: &str| ContainerStatus {
+        container_id: Some(id.into()),
+        ..status(name, running(now), None)
+    };
+    let old = PodState {
+        prepared: true,
+        ip: Some(Ipv4Addr::new(10, 1, 0, 2)),
+        init: vec![status("i", end(0), None)],
+        main: vec![known("a", "x://1"), known("b", "x://2")],
+        ..PodState::default()
+    };
+    pod.status = Some(compute(&pod, &old, Ipv4Addr::LOCALHOST, now));
+    let mut state = PodState::new(&pod);
+    state.recall(&pod, &["x://1".into(), "x://2".into()]);
+    assert_eq!(state, old);
+    let mut state = PodState::new(&pod);
+    state.recall(&pod, &["x://1".into()]);
+    assert!(is_running(&state.main[0]) && !is_running(&state.main[1]));
+    let mut state = PodState::new(&pod);
+    state.recall(&pod, &[]);
+    assert!(!state.prepared && ended(&state.init[0]).is_none());
+}
+
+#[test]
 fn init_containers_hold_the_pod_back() {
     let pod = pod("Never", &["i"], &["a"]);
     let spec = pod.spec.as_ref().unwrap();
@@ -89,11 +127,8 @@ fn conditions_keep_their_transition_times() {
     let mut pod = pod("Always", &[], &["a"]);
     let early = Timestamp::UNIX_EPOCH;
     let late: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let mut state = PodState {
-        prepared: true,
-        main: vec![status("a", running(early), None)],
-        ..PodState::default()
-    };
+    let mut state =
+        PodState { prepared: true, main: vec![status("a", running(early), None)], ..PodState::default() };
     pod.status = Some(compute(&pod, &state, Ipv4Addr::LOCALHOST, early));
     state.main[0].ready = false;
     let next = compute(&pod, &state, Ipv4Addr::LOCALHOST, late).conditions.unwrap();

@@ -185,8 +185,7 @@ impl Parts<'_> {
             (_, Some(sub)) => sub.clone(),
             _ => String::new(),
         };
-        let source =
-            if sub.is_empty() { volume.path.clone() } else { host::sub_path(&volume.path, &sub)? };
+        let source = if sub.is_empty() { volume.path.clone() } else { host::sub_path(&volume.path, &sub)? };
         let propagation = match mount.mount_propagation.as_deref() {
             Some("HostToContainer" | "Bidirectional") => Propagation::HostToContainer,
             _ => Propagation::Private,

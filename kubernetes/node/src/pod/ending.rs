@@ -69,7 +69,8 @@ pub(crate) fn remove_logs_before(dir: &Path, first: i32) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let attempt = name.to_str().and_then(|name| name.split('.').next()).and_then(|n| n.parse::<i32>().ok());
+        let attempt =
+            name.to_str().and_then(|name| name.split('.').next()).and_then(|n| n.parse::<i32>().ok());
         if attempt.is_some_and(|attempt| attempt < first)
             && let Err(error) = std::fs::remove_file(entry.path())
         {
@@ -93,7 +94,8 @@ mod tests {
         let (message_file, log_file) = (temp.path().join("m"), temp.path().join("l"));
         std::fs::write(&message_file, words).unwrap();
         std::fs::write(&log_file, log).unwrap();
-        describe(&Remains { container: &container, id: "x".into(), exit: &exit, message_file, log: log_file }).await
+        describe(&Remains { container: &container, id: "x".into(), exit: &exit, message_file, log: log_file })
+            .await
     }
 
     #[tokio::test]
@@ -114,8 +116,10 @@ mod tests {
             std::fs::write(temp.path().join(name), "").unwrap();
         }
         remove_logs_before(temp.path(), 1);
-        let mut left: Vec<_> =
-            std::fs::read_dir(temp.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<_> = std::fs::read_dir(temp.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
         assert_eq!(left, ["1.log", "2.log"]);
     }

@@ -10,6 +10,7 @@ mod ending;
 pub(crate) mod labels;
 mod life;
 mod publish;
+mod record;
 mod restart;
 mod run;
 pub(crate) mod sandbox;

@@ -94,7 +94,9 @@ impl<'a> Publisher<'a> {
                     return Ok(());
                 }
                 // A conflict means that another pod has the name now.
-                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => return Err(Gone),
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
+                    return Err(Gone);
+                }
                 Err(error) => {
                     tracing::warn!(pod = self.context.name, %error, "write the status of a pod");
                     sleep_until(retry.next()).await;

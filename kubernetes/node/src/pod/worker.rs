@@ -47,6 +47,7 @@ impl Worker {
         let Self { context, orders, remains, kept } = self;
         let worker = Running { context, orders };
         let remains = if kept { remains } else { worker.start_over(remains).await };
+        worker.recall(&remains);
         worker.live(remains).await;
         worker.tear_down().await;
         if matches!(*worker.orders.borrow(), Order::Halt(_)) {
@@ -96,15 +97,29 @@ impl Running {
         if matches!(*self.orders.borrow(), Order::Halt(_)) {
             self.reset();
         }
+        if context.pod().metadata.deletion_timestamp.is_some() {
+            context.state.send_modify(|state| state.over = true);
+        }
         if self.last_words_matter() {
             // A pod that is gone has nobody to tell.
             publisher.flush().await.ok();
         }
     }
 
+    /// Goes on from what the world knows of the containers that still run.
+    fn recall(&self, remains: &Remains) {
+        let running =
+            remains.values().flatten().filter(|f| f.state.status == sealos_container::Status::Running);
+        let running: Vec<String> = running.map(|f| super::container::runtime_id(&f.state.id)).collect();
+        let pod = self.context.pod();
+        self.context.state.send_modify(|state| state.recall(&pod, &running));
+    }
+
     /// Forgets the containers of a network that is gone, but not how they ended. Init containers run
     /// again before new ones start. A pod that must not be restarted keeps its ends.
     async fn start_over(&self, remains: Remains) -> Remains {
+        // The pod will have another address: its files are written anew.
+        tokio::fs::remove_dir_all(self.context.dir().join("etc")).await.ok();
         if spec(&self.context.pod()).restart_policy.as_deref() == Some("Never") {
             return remains;
         }
@@ -189,7 +204,8 @@ impl Running {
     fn reset(&self) {
         let pod = self.context.pod();
         self.context.state.send_modify(|state| {
-            if is_final(phase_of(spec(&pod), state)) && spec(&pod).restart_policy.as_deref() == Some("Never") {
+            if is_final(phase_of(spec(&pod), state)) && spec(&pod).restart_policy.as_deref() == Some("Never")
+            {
                 return;
             }
             state.prepared = false;

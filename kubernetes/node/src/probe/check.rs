@@ -18,9 +18,16 @@ use crate::command::Commands;
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Exec(Vec<String>),
-    Http { to: SocketAddr, tls: bool, request: HttpRequest },
+    Http {
+        to: SocketAddr,
+        tls: bool,
+        request: HttpRequest,
+    },
     Tcp(SocketAddr),
-    Grpc { to: SocketAddr, service: String },
+    Grpc {
+        to: SocketAddr,
+        service: String,
+    },
     Sleep(Duration),
     /// Nothing was asked for.
     Nothing,
@@ -202,7 +209,8 @@ mod tests {
     use serde_json::json;
 
     fn container() -> Container {
-        serde_json::from_value(json!({"name": "c", "ports": [{"name": "web", "containerPort": 8080}]})).unwrap()
+        serde_json::from_value(json!({"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}))
+            .unwrap()
     }
 
     #[test]

@@ -19,7 +19,8 @@ const ANSWER_LIMIT: usize = 64 << 10;
 
 /// Opens a connection; the error reads like the ones people know.
 pub(crate) async fn connect(to: SocketAddr) -> Result<TcpStream, String> {
-    let stream = TcpStream::connect(to).await.map_err(|e| format!("dial tcp {to}: connect: {}", plain(&e)))?;
+    let stream =
+        TcpStream::connect(to).await.map_err(|e| format!("dial tcp {to}: connect: {}", plain(&e)))?;
     stream.set_nodelay(true).map_err(|e| format!("dial tcp {to}: {}", plain(&e)))?;
     Ok(stream)
 }

@@ -171,9 +171,10 @@ mod tests {
         let timing = Timing::of(&Probe::default());
         assert_eq!((timing.period.as_secs(), timing.timeout.as_secs()), (10, 1));
         assert_eq!((timing.successes, timing.failures), (1, 3));
-        let probe: Probe =
-            serde_json::from_value(json!({"periodSeconds": 5, "failureThreshold": 30, "initialDelaySeconds": 2}))
-                .unwrap();
+        let probe: Probe = serde_json::from_value(
+            json!({"periodSeconds": 5, "failureThreshold": 30, "initialDelaySeconds": 2}),
+        )
+        .unwrap();
         let timing = Timing::of(&probe);
         assert_eq!((timing.delay.as_secs(), timing.period.as_secs(), timing.failures), (2, 5, 30));
     }

@@ -118,7 +118,9 @@ impl Proxy {
                 Ok(()) => retry = None,
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "set the rules of services");
-                    retry.get_or_insert_with(|| Retry::new(Duration::from_millis(200), Duration::from_secs(10)));
+                    retry.get_or_insert_with(|| {
+                        Retry::new(Duration::from_millis(200), Duration::from_secs(10))
+                    });
                 }
             }
             self.synced.send_if_modified(|synced| !std::mem::replace(synced, true));
@@ -129,7 +131,8 @@ impl Proxy {
         let config = watcher::Config::default;
         let services: Api<Service> = Api::all(self.client.clone());
         let slices: Api<EndpointSlice> = Api::all(self.client.clone());
-        let services = watcher(services, config()).default_backoff().map(|e| e.map(Box::new).map(Change::Service));
+        let services =
+            watcher(services, config()).default_backoff().map(|e| e.map(Box::new).map(Change::Service));
         let slices = watcher(slices, config()).default_backoff().map(|e| e.map(Box::new).map(Change::Slice));
         futures::stream::select(services, slices).filter_map(async |change| match change {
             Ok(change) => Some(change),

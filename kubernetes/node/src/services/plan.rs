@@ -104,7 +104,8 @@ impl Model {
         let mut ports: Vec<NamedPort> = Vec::new();
         let slices = self.slices.get(key).into_iter().flat_map(BTreeMap::values);
         for port in slices.flat_map(|slice| slice.ports.iter().flatten()) {
-            let (Some(protocol), Some(number)) = (protocol(port.protocol.as_deref()), number(port.port)) else {
+            let (Some(protocol), Some(number)) = (protocol(port.protocol.as_deref()), number(port.port))
+            else {
                 continue;
             };
             let name = port.name.clone().filter(|name| !name.is_empty());

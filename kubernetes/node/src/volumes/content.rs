@@ -57,9 +57,7 @@ pub(crate) struct Read {
 impl Content {
     /// The content of a volume, if it is one of these kinds. All are treated as projections.
     pub(crate) fn of(volume: &Volume) -> Option<Self> {
-        let one = |projection, mode: Option<i32>| {
-            Some(Self::new(vec![projection], mode))
-        };
+        let one = |projection, mode: Option<i32>| Some(Self::new(vec![projection], mode));
         if let Some(source) = &volume.config_map {
             let projection = k8s_openapi::api::core::v1::ConfigMapProjection {
                 name: source.name.clone(),
@@ -132,7 +130,9 @@ impl Content {
             let optional = from.optional == Some(true);
             let object = reader.sources.config_map(namespace, &from.name).await;
             match object.map_err(|e| Error::api("read configmap", &from.name, e))? {
-                Some(object) => self.pick(&data_of_config_map(object), from.items.as_deref(), optional, read)?,
+                Some(object) => {
+                    self.pick(&data_of_config_map(object), from.items.as_deref(), optional, read)?
+                }
                 None if optional => {}
                 None => return Err(Error::Missing { what: "configmap", name: from.name.clone() }),
             }

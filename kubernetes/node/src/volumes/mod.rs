@@ -145,7 +145,8 @@ async fn claimed(reader: Reader<'_>, name: &str) -> Result<PathBuf, Error> {
     let volume = claim.spec.and_then(|s| s.volume_name).filter(|v| bound && !v.is_empty());
     let volume = volume.ok_or_else(|| Error::Unbound { name: name.to_owned() })?;
     let volumes: Api<PersistentVolume> = Api::all(client.clone());
-    let found = volumes.get_opt(&volume).await.map_err(|e| Error::api("read persistentvolume", &volume, e))?;
+    let found =
+        volumes.get_opt(&volume).await.map_err(|e| Error::api("read persistentvolume", &volume, e))?;
     let spec = found.and_then(|v| v.spec);
     let spec = spec.ok_or_else(|| Error::Missing { what: "persistentvolume", name: volume.clone() })?;
     let (path, kind) = match (spec.host_path, spec.local) {

@@ -172,7 +172,11 @@ impl Cloud {
     pub(crate) async fn until_event(&self, name: &str, part: &str) {
         let begun = Instant::now();
         while !self.events(name).await.iter().any(|event| event.contains(part)) {
-            assert!(begun.elapsed() < LIMIT, "no event of {name} says {part}: {:#?}", self.events(name).await);
+            assert!(
+                begun.elapsed() < LIMIT,
+                "no event of {name} says {part}: {:#?}",
+                self.events(name).await
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -19,7 +19,9 @@ pub(crate) const TESTS: &[Test] = &[
 fn variables(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
         cloud.create::<ConfigMap>(json!({"metadata": {"name": "cm"}, "data": {"COLOR": "blue"}})).await;
-        cloud.create::<Secret>(json!({"metadata": {"name": "s"}, "stringData": {"PASSWORD": "hunter2"}})).await;
+        cloud
+            .create::<Secret>(json!({"metadata": {"name": "s"}, "stringData": {"PASSWORD": "hunter2"}}))
+            .await;
         let main = json!({
             "name": "c", "command": ["sh", "-c", "env; pwd; id -u; echo args $0 $1"], "args": ["$(COLOR)", "$$(COLOR)"],
             "workingDir": "/etc",
@@ -35,8 +37,18 @@ fn variables(cloud: &mut Cloud) -> Work<'_> {
         let pod = cloud.until_phase("p", "Succeeded").await;
         let log = cloud.until_log("p", "c", "args").await;
         let ip = pod.status.unwrap().pod_ip.unwrap();
-        for part in ["COLOR=blue", "S_PASSWORD=hunter2", "LABEL=p", "LIMIT=64", "FROM_IMAGE=yes", "HOSTNAME=p",
-            "KUBERNETES_SERVICE_PORT=443", "/etc\n0\n", "args blue $(COLOR)", &format!("IP={ip}")] {
+        for part in [
+            "COLOR=blue",
+            "S_PASSWORD=hunter2",
+            "LABEL=p",
+            "LIMIT=64",
+            "FROM_IMAGE=yes",
+            "HOSTNAME=p",
+            "KUBERNETES_SERVICE_PORT=443",
+            "/etc\n0\n",
+            "args blue $(COLOR)",
+            &format!("IP={ip}"),
+        ] {
             assert!(log.contains(part), "{part} is missing: {log}");
         }
     })
@@ -47,7 +59,8 @@ fn missing(cloud: &mut Cloud) -> Work<'_> {
         let main = json!({"name": "c", "command": ["sh", "-c", "echo $COLOR; sleep 1000"],
             "env": [{"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "late", "key": "COLOR"}}}]});
         cloud.pod("p", json!({"containers": [main]})).await;
-        let waits = |pod: &_| container(pod, "c")["state"]["waiting"]["reason"] == "CreateContainerConfigError";
+        let waits =
+            |pod: &_| container(pod, "c")["state"]["waiting"]["reason"] == "CreateContainerConfigError";
         let pod = cloud.until("p", "waiting for its configuration", waits).await;
         assert_eq!(container(&pod, "c")["state"]["waiting"]["message"], "configmap \"late\" not found");
         cloud.until_event("p", "Failed Error: configmap \"late\" not found").await;
@@ -60,7 +73,12 @@ fn missing(cloud: &mut Cloud) -> Work<'_> {
         let volumes = json!([{"name": "v", "secret": {"secretName": "late"}}]);
         let main = json!({"name": "c", "command": ["cat", "/v/k"], "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
         cloud.pod("q", json!({"restartPolicy": "Never", "volumes": volumes, "containers": [main]})).await;
-        cloud.until_event("q", "FailedMount MountVolume.SetUp failed for volume \"v\" : secret \"late\" not found").await;
+        cloud
+            .until_event(
+                "q",
+                "FailedMount MountVolume.SetUp failed for volume \"v\" : secret \"late\" not found",
+            )
+            .await;
         cloud.create::<Secret>(json!({"metadata": {"name": "late"}, "stringData": {"k": "v1"}})).await;
         cloud.until_phase("q", "Succeeded").await;
         cloud.until_log("q", "c", "v1").await;
@@ -94,9 +112,11 @@ fn config_volumes(cloud: &mut Cloud) -> Work<'_> {
 fn tokens(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
         let dir = "/var/run/secrets/kubernetes.io/serviceaccount";
-        let script = format!("cat {dir}/namespace; echo; cut -c1-2 {dir}/token; wc -c < {dir}/token; ls {dir}");
+        let script =
+            format!("cat {dir}/namespace; echo; cut -c1-2 {dir}/token; wc -c < {dir}/token; ls {dir}");
         let main = json!({"name": "c", "command": ["sh", "-c", script]});
-        let spec = json!({"restartPolicy": "Never", "automountServiceAccountToken": true, "containers": [main]});
+        let spec =
+            json!({"restartPolicy": "Never", "automountServiceAccountToken": true, "containers": [main]});
         cloud.pod("p", spec).await;
         cloud.until_phase("p", "Succeeded").await;
         let log = cloud.until_log("p", "c", "token").await;
@@ -162,7 +182,11 @@ fn claims(cloud: &mut Cloud) -> Work<'_> {
         let volumes: Api<PersistentVolume> = Api::all(cloud.client.clone());
         volumes.create(&PostParams::default(), &volume).await.unwrap();
         let bound = Patch::Merge(json!({"status": {"phase": "Bound"}}));
-        cloud.api::<PersistentVolumeClaim>().patch_status("data", &PatchParams::default(), &bound).await.unwrap();
+        cloud
+            .api::<PersistentVolumeClaim>()
+            .patch_status("data", &PatchParams::default(), &bound)
+            .await
+            .unwrap();
         cloud.until_ready("p").await;
         let begun = std::time::Instant::now();
         while std::fs::read_to_string(path.join("f")).ok().as_deref() != Some("kept\n") {

@@ -87,7 +87,8 @@ fn hooks(cloud: &mut Cloud) -> Work<'_> {
 
 fn stubborn(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
-        let main = json!({"name": "c", "command": ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]});
+        let main =
+            json!({"name": "c", "command": ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]});
         cloud.pod("p", json!({"containers": [main], "terminationGracePeriodSeconds": 2})).await;
         cloud.until_ready("p").await;
         let begun = Instant::now();
@@ -100,7 +101,9 @@ fn stubborn(cloud: &mut Cloud) -> Work<'_> {
 fn deadline(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
         let main = json!({"name": "c", "command": ["sleep", "1000"]});
-        cloud.pod("p", json!({"containers": [main], "activeDeadlineSeconds": 1, "restartPolicy": "Never"})).await;
+        cloud
+            .pod("p", json!({"containers": [main], "activeDeadlineSeconds": 1, "restartPolicy": "Never"}))
+            .await;
         let pod = cloud.until_phase("p", "Failed").await;
         assert_eq!(pod.status.unwrap().reason.as_deref(), Some("DeadlineExceeded"));
     })
@@ -148,8 +151,16 @@ fn rights(cloud: &mut Cloud) -> Work<'_> {
         cloud.pod("p", spec).await;
         cloud.until_phase("p", "Succeeded").await;
         let log = cloud.until_log("p", "c", "alias").await;
-        for part in ["1234\n5\n", "Read-only file system", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
-            "host\n", "host.sub.default.svc.cluster.local\thost", "1.2.3.4\talias"] {
+        for part in [
+            "1234\n5\n",
+            "Read-only file system",
+            "CapEff:\t0000000000000000",
+            "NoNewPrivs:\t1",
+            "Seccomp:\t2",
+            "host\n",
+            "host.sub.default.svc.cluster.local\thost",
+            "1.2.3.4\talias",
+        ] {
             assert!(log.contains(part), "{part} is missing: {log}");
         }
         let root = json!({"name": "c", "securityContext": {"runAsNonRoot": true}});
@@ -167,8 +178,12 @@ fn pull_errors(cloud: &mut Cloud) -> Work<'_> {
         let mut never = image("sealos.local/test/none:1");
         never["imagePullPolicy"] = json!("Never");
         cloud.pod("never", json!({"containers": [never]})).await;
-        for (name, reason) in [("local", "ImagePullBackOff"), ("refused", "ImagePullBackOff"),
-            ("invalid", "InvalidImageName"), ("never", "ErrImageNeverPull")] {
+        for (name, reason) in [
+            ("local", "ImagePullBackOff"),
+            ("refused", "ImagePullBackOff"),
+            ("invalid", "InvalidImageName"),
+            ("never", "ErrImageNeverPull"),
+        ] {
             let waits = |pod: &_| container(pod, "c")["state"]["waiting"]["reason"] == reason;
             let pod = cloud.until(name, reason, waits).await;
             assert!(container(&pod, "c")["state"]["waiting"]["message"].is_string());

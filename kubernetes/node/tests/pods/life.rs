@@ -16,13 +16,15 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_new_daemon_finds_the_containers", adoption),
     ("what_was_deleted_meanwhile_is_removed", orphans),
     ("a_restarted_machine_starts_over", reboot),
+    ("held_pods_say_how_they_ended", finalizers),
     ("debug_containers_join_a_running_pod", debuggers),
 ];
 
 fn runs(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
         let script = "echo hello $WHO from $HOSTNAME; trap 'echo bye; exit 0' TERM; sleep 1000 & wait";
-        let main = json!({"name": "c", "command": ["sh", "-c", script], "env": [{"name": "WHO", "value": "world"}]});
+        let main =
+            json!({"name": "c", "command": ["sh", "-c", script], "env": [{"name": "WHO", "value": "world"}]});
         cloud.pod("web", json!({"containers": [main], "terminationGracePeriodSeconds": 10})).await;
         let pod = cloud.until_ready("web").await;
         assert_eq!(condition(&pod, "Initialized"), Some("True"));
@@ -62,7 +64,9 @@ fn phases(cloud: &mut Cloud) -> Work<'_> {
 
 fn crashes(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
-        cloud.pod("p", json!({"containers": [{"name": "c", "command": ["sh", "-c", "echo try; exit 1"]}]})).await;
+        cloud
+            .pod("p", json!({"containers": [{"name": "c", "command": ["sh", "-c", "echo try; exit 1"]}]}))
+            .await;
         let looping = |pod: &_| container(pod, "c")["state"]["waiting"]["reason"] == "CrashLoopBackOff";
         let pod = cloud.until("p", "crash looping", looping).await;
         assert_eq!(pod.status.as_ref().unwrap().phase.as_deref(), Some("Running"));
@@ -104,7 +108,8 @@ fn step_plain(name: &str, script: &str) -> serde_json::Value {
 
 fn sidecars(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
-        let mut sidecar = step_plain("side", "touch /tmp/up; trap 'echo ended; exit 0' TERM; sleep 1000 & wait");
+        let mut sidecar =
+            step_plain("side", "touch /tmp/up; trap 'echo ended; exit 0' TERM; sleep 1000 & wait");
         sidecar["restartPolicy"] = json!("Always");
         sidecar["startupProbe"] = json!({"exec": {"command": ["cat", "/tmp/up"]}, "periodSeconds": 1});
         let spec = json!({"restartPolicy": "Never", "initContainers": [sidecar],
@@ -131,9 +136,14 @@ fn adoption(cloud: &mut Cloud) -> Work<'_> {
         };
         let old = pids(cloud);
         cloud.restart_node().await;
-        let after = cloud.until_ready("p").await;
+        // When a new pod has come up, the old ones have long been found.
+        cloud.pod("new", json!({"containers": [step_plain("c", "sleep 1000")]})).await;
+        cloud.until_ready("new").await;
+        let after = cloud.get("p").await;
+        assert_eq!(before.status, after.status);
+        assert_eq!(before.metadata.resource_version, after.metadata.resource_version, "it is no news");
+        cloud.delete("new").await;
         assert_eq!(pids(cloud), old);
-        assert_eq!(before.status, after.status, "nothing changed for the world");
         cloud.until_log("p", "c", "").await;
         cloud.delete("gone").await;
         cloud.delete("p").await;
@@ -151,7 +161,8 @@ fn orphans(cloud: &mut Cloud) -> Work<'_> {
         cloud.restart_node().await;
         let begun = std::time::Instant::now();
         let left = || {
-            let dirs = ["pods", "logs/pods"].map(|dir| std::fs::read_dir(cloud.dir.path().join(dir)).unwrap().count());
+            let dirs = ["pods", "logs/pods"]
+                .map(|dir| std::fs::read_dir(cloud.dir.path().join(dir)).unwrap().count());
             (cloud.runtime.list().len(), cloud.network.attached().len(), dirs)
         };
         while left() != (0, 0, [0, 0]) {
@@ -179,10 +190,32 @@ fn reboot(cloud: &mut Cloud) -> Work<'_> {
         }
         cloud.network.detach(&uid).await.unwrap();
         cloud.restart_node().await;
-        let again = |pod: &Pod| condition(pod, "Ready") == Some("True") && container(pod, "main")["restartCount"] == 1;
+        let again = |pod: &Pod| {
+            condition(pod, "Ready") == Some("True") && container(pod, "main")["restartCount"] == 1
+        };
         let pod = cloud.until("p", "ready again", again).await;
         assert_eq!(container(&pod, "main")["lastState"]["terminated"]["exitCode"], 137);
         cloud.until_log("p", "main", "again\nagain\n").await;
+    })
+}
+
+fn finalizers(cloud: &mut Cloud) -> Work<'_> {
+    Box::pin(async {
+        cloud.pod("p", json!({"containers": [step_plain("c", "sleep 1000")]})).await;
+        let held = Patch::Merge(json!({"metadata": {"finalizers": ["example.com/hold"]}}));
+        let pods = cloud.api::<Pod>();
+        pods.patch("p", &PatchParams::default(), &held).await.unwrap();
+        cloud.until_ready("p").await;
+        pods.delete("p", &DeleteParams::default()).await.unwrap();
+        let pod = cloud.until_phase("p", "Failed").await;
+        assert_eq!(container(&pod, "c")["state"]["terminated"]["exitCode"], 137);
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        pods.patch("p", &PatchParams::default(), &free).await.unwrap();
+        let begun = std::time::Instant::now();
+        while pods.get_opt("p").await.unwrap().is_some() {
+            assert!(begun.elapsed().as_secs() < 10, "the pod stays");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     })
 }
 
@@ -197,7 +230,9 @@ fn debuggers(cloud: &mut Cloud) -> Work<'_> {
         cloud.until_log("p", "debug", &ip).await;
         let ended = |pod: &Pod| {
             let statuses = pod.status.as_ref().and_then(|s| s.ephemeral_container_statuses.clone());
-            statuses.is_some_and(|list| list.iter().any(|c| c.state.as_ref().is_some_and(|s| s.terminated.is_some())))
+            statuses.is_some_and(|list| {
+                list.iter().any(|c| c.state.as_ref().is_some_and(|s| s.terminated.is_some()))
+            })
         };
         let pod = cloud.until("p", "debugged", ended).await;
         assert_eq!(condition(&pod, "Ready"), Some("True"));

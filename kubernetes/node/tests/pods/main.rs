@@ -34,7 +34,9 @@ fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let mut failed = Vec::new();
     let mut count = 0;
-    for (name, test) in [life::TESTS, config::TESTS, health::TESTS, network::TESTS, speed::TESTS].into_iter().flatten() {
+    for (name, test) in
+        [life::TESTS, config::TESTS, health::TESTS, network::TESTS, speed::TESTS].into_iter().flatten()
+    {
         if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
             continue;
         }
@@ -49,7 +51,11 @@ fn main() -> ExitCode {
             }
             Err(_) => false,
         };
-        println!("test {name} ... {} ({} ms)", if good { "ok" } else { "FAILED" }, begun.elapsed().as_millis());
+        println!(
+            "test {name} ... {} ({} ms)",
+            if good { "ok" } else { "FAILED" },
+            begun.elapsed().as_millis()
+        );
         if !good {
             failed.push(*name);
         }

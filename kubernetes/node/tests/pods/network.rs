@@ -44,7 +44,8 @@ fn services(cloud: &mut Cloud) -> Work<'_> {
         let ip = cloud.until_ready("web").await.status.unwrap().pod_ip.unwrap();
         let ports = json!([{"name": "http", "port": 8080, "targetPort": 80}]);
         service(cloud, "shop", json!({"ports": ports, "selector": {"app": "web"}}), &ip).await;
-        let headless = json!({"clusterIP": "None", "ports": [{"name": "http", "port": 80}], "selector": {"app": "web"}});
+        let headless =
+            json!({"clusterIP": "None", "ports": [{"name": "http", "port": 80}], "selector": {"app": "web"}});
         service(cloud, "direct", headless, &ip).await;
         // The static busybox looks names up itself only in `nslookup`.
         let script = "until wget -q -O - http://$SHOP_SERVICE_HOST:$SHOP_SERVICE_PORT/; do sleep 0.1; done; \

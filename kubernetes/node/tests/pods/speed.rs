@@ -35,7 +35,8 @@ fn fifty(cloud: &mut Cloud) -> Work<'_> {
     Box::pin(async {
         let begun = Instant::now();
         for i in 0..50 {
-            let sleeper = json!({"name": "c", "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"]});
+            let sleeper =
+                json!({"name": "c", "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"]});
             cloud.pod(&format!("p{i}"), json!({"containers": [sleeper]})).await;
         }
         for i in 0..50 {
