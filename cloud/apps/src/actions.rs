@@ -13,7 +13,7 @@ use sealos_kit::{apply, labels};
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::app::App;
+use crate::app::{App, Invalid, MAX_REPLICAS, Problem};
 use crate::draft::Draft;
 use crate::plan::{Place, Plan, plan};
 use crate::readback::{draft_of, registry_of};
@@ -68,6 +68,7 @@ impl Apps {
             self.keep_replicas(&mut app, before);
         }
         let plan = plan(&app, &self.place());
+        self.refuse_taken(&plan).await?;
         if let Some(before) = &before {
             self.make_way(before, &plan).await?;
         }
@@ -145,6 +146,10 @@ impl Apps {
 
     /// Sets the number of pods.
     pub async fn scale(&self, name: &str, replicas: u32) -> Result<(), Error> {
+        if replicas > MAX_REPLICAS {
+            let message = format!("at most {MAX_REPLICAS} replicas can be asked for");
+            return Err(Invalid(vec![Problem { field: "replicas".into(), message }]).into());
+        }
         let workload = self.owned(name).await?;
         if workload.is_paused() {
             return Err(Error::Conflict(format!("app `{name}` is stopped; start it before you scale it")));

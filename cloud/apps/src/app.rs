@@ -9,7 +9,7 @@ use crate::draft::{Autoscale, ConfigFile, Draft, EnvValue, Port, Protocol, Regis
 
 const DEFAULT_CPU: Cpu = Cpu::from_millis(200);
 const DEFAULT_MEMORY: Bytes = Bytes::new(256 << 20);
-const MAX_REPLICAS: u32 = 100;
+pub(crate) const MAX_REPLICAS: u32 = 100;
 const MAX_STORAGE: Bytes = Bytes::new(1 << 40);
 /// A ConfigMap holds 1 MiB in all.
 const MAX_FILES: usize = 900 << 10;

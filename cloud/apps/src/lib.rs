@@ -9,6 +9,7 @@ mod compose;
 mod delete;
 mod draft;
 mod observe;
+mod ownership;
 mod plan;
 mod readback;
 mod status;

@@ -63,9 +63,13 @@ async fn kubernetes(State(asked): State<Asked>, request: Request) -> axum::respo
         path if path.contains("/namespaces/closed/") => {
             refuse(StatusCode::FORBIDDEN, "Forbidden", "pods is forbidden: you may not list them")
         }
-        path if path.ends_with("/deployments/web") || path.ends_with("/statefulsets/web") => {
-            refuse(StatusCode::NOT_FOUND, "NotFound", "deployments.apps \"web\" not found")
+        path if path.contains("/deployments/") || path.contains("/statefulsets/") => {
+            refuse(StatusCode::NOT_FOUND, "NotFound", "there is no such workload")
         }
+        path if path.ends_with("/services/kubernetes") => axum::Json(json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": { "name": "kubernetes", "labels": { "component": "apiserver" } } }))
+        .into_response(),
         _ => axum::Json(json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": [] }))
             .into_response(),
     }
@@ -201,6 +205,10 @@ async fn bad_requests_say_what_is_wrong() {
         .map(|f| f["field"].clone())
         .collect();
     assert_eq!(fields, ["image", "ports[0].port"]);
+
+    let taken = post(json!({ "name": "kubernetes", "image": "nginx", "port": 80 }).to_string()).await;
+    assert_eq!(taken.status, StatusCode::CONFLICT);
+    assert_eq!(taken.json()["error"]["fields"][0]["field"], "name");
 
     let large = post("x".repeat(3 << 20)).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
