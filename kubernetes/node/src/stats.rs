@@ -74,7 +74,7 @@ impl Meter {
         let mut stats: Vec<PodStats> = pods
             .iter()
             .map(|pod| {
-                let state = pod.state.borrow();
+                let state = pod.state.borrow().clone();
                 let running = state.init.iter().chain(&state.main).chain(&state.ephemeral);
                 PodStats {
                     namespace: pod.namespace.clone(),

@@ -246,4 +246,56 @@ mod tests {
         let error = client::connect(to).await.unwrap_err();
         assert!(error.ends_with("connection refused"), "{error}");
     }
+
+    /// Answers one connection with what `answer` makes of its bytes.
+    async fn answering(text: &'static str) -> SocketAddr {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            let _read = stream.read(&mut asked).await;
+            stream.write_all(text.as_bytes()).await.unwrap();
+        });
+        to
+    }
+
+    #[tokio::test]
+    async fn answers_become_verdicts() {
+        let check = async |text: &'static str, expected: Result<(), &str>| {
+            let to = answering(text).await;
+            let request = HttpRequest { url: format!("http://{to}/ok"), headers: Vec::new() };
+            let result = http(to, false, &request, Duration::from_secs(5)).await;
+            let expected = expected.map_err(|e| e.replace("TO", &to.to_string()));
+            assert_eq!(result, expected, "{text}");
+        };
+        check("HTTP/1.1 204 No Content\r\n\r\n", Ok(())).await;
+        check("HTTP/1.0 302 Found\r\n\r\n", Ok(())).await;
+        check("HTTP/1.0 503 No\r\n\r\n", Err("HTTP probe failed with statuscode: 503")).await;
+        check("", Err("Get \"http://TO/ok\": EOF")).await;
+    }
+
+    #[tokio::test]
+    async fn grpc_health_is_understood() {
+        use hyper_util::rt::{TokioExecutor, TokioIo};
+        let serve = async |body: &'static [u8], status: &'static str| {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let answer = hyper::service::service_fn(move |_| async move {
+                    let body = http_body_util::Full::new(Bytes::from_static(body));
+                    http::Response::builder().header("grpc-status", status).body(body)
+                });
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                server.serve_connection(TokioIo::new(stream), answer).await.ok();
+            });
+            grpc(to, "web", Duration::from_secs(5)).await
+        };
+        assert_eq!(serve(&[0, 0, 0, 0, 2, 8, 1], "0").await, Ok(()));
+        let down = serve(&[0, 0, 0, 0, 2, 8, 2], "0").await;
+        assert!(down.unwrap_err().contains("NOT_SERVING"));
+        assert!(serve(&[], "12").await.unwrap_err().contains("does not implement"));
+    }
 }

@@ -260,10 +260,25 @@ async fn start_node(engines: Engines<'_>, data: &Path, shutdown: &CancellationTo
     node
 }
 
+/// A static busybox, installed from the distribution if it is missing.
+fn busybox() -> &'static Path {
+    let busybox = Path::new("/bin/busybox");
+    let apt = |args: &[&str]| {
+        let mut command = std::process::Command::new("apt-get");
+        command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]).args(args);
+        command.env("DEBIAN_FRONTEND", "noninteractive").output().unwrap().status.success()
+    };
+    let install = ["install", "--no-install-recommends", "busybox-static"];
+    if !busybox.exists() {
+        assert!(apt(&install) || (apt(&["update"]) && apt(&install)), "install busybox-static");
+    }
+    busybox
+}
+
 async fn build_image(images: &Images, runtime: &Runtime, data: &Path) {
     let context = data.join("context");
     std::fs::create_dir_all(&context).unwrap();
-    std::fs::copy("/bin/busybox", context.join("busybox")).expect("busybox-static is installed");
+    std::fs::copy(busybox(), context.join("busybox")).unwrap();
     std::fs::write(
         context.join("Dockerfile"),
         "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
