@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use sealos_linger::Tracked;
 use tokio::time::Sleep;
 
 use crate::metrics::Counters;
 use crate::reply::Hold;
 
-/// How long the rest of a refused body is read and thrown away: clients that send everything before
-/// they listen would otherwise see a broken connection instead of the answer.
-const DRAIN: Duration = Duration::from_secs(10);
+/// A client's body as it comes from its connection.
+pub(crate) type ClientBody = Tracked<Incoming>;
 
 /// What became of a request body, for those who handed it on.
 #[derive(Debug)]
@@ -68,7 +67,7 @@ impl Progress {
 /// A client's body on its way to the app.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<ClientBody>,
     allowed: u64,
     patience: Patience,
     progress: Arc<Progress>,
@@ -76,7 +75,12 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, max: Option<u64>, timeout: Duration, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        inner: ClientBody,
+        max: Option<u64>,
+        timeout: Duration,
+        counters: Arc<Counters>,
+    ) -> Self {
         let progress = Progress::new();
         progress.finished.store(inner.is_end_stream(), Ordering::Release);
         let allowed = max.unwrap_or(u64::MAX);
@@ -92,7 +96,7 @@ impl RequestBody {
     pub(crate) fn empty() -> Self {
         let progress = Progress::new();
         progress.finished.store(true, Ordering::Release);
-        Self { inner: None, allowed: 0, patience: Patience::new(DRAIN), progress, counters: None }
+        Self { inner: None, allowed: 0, patience: Patience::new(Duration::ZERO), progress, counters: None }
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -112,20 +116,11 @@ impl RequestBody {
             }
             None => {
                 self.progress.too_large.store(true, Ordering::Release);
-                if let Some(inner) = self.inner.take() {
-                    tokio::spawn(drain(inner));
-                }
+                self.inner = None;
                 Err(io::Error::other("the body is larger than allowed"))
             }
         }
     }
-}
-
-/// Reads and throws away what a client still sends, for a limited time.
-pub(crate) async fn drain(mut body: Incoming) {
-    let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whether all of it came does not matter any more.
-    drop(tokio::time::timeout(DRAIN, all).await);
 }
 
 impl Body for RequestBody {

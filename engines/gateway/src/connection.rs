@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::app_stream::AppStream;
 use crate::body::{Progress, RequestBody};
 use crate::endpoint::Endpoint;
 use crate::routes::Upstream;
@@ -181,7 +182,8 @@ async fn http1_over<S>(stream: S) -> io::Result<Connection>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(AppStream::new(stream))).await.map_err(io::Error::other)?;
     // An error here is also told to whoever waits for an answer.
     tokio::spawn(async move { drop(connection.with_upgrades().await) });
     Ok(Connection::Http1(sender))

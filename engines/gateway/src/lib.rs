@@ -1,6 +1,7 @@
 //! A reverse proxy for HTTP/1.1, HTTP/2, WebSocket and gRPC. It is told routes and never asks where
 //! they come from; a change of routes touches no request in flight.
 
+mod app_stream;
 mod body;
 mod connection;
 mod endpoint;

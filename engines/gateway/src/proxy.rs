@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tracing::debug;
 
-use crate::body::{self, ReplyBody, RequestBody};
+use crate::body::{self, ClientBody, ReplyBody, RequestBody};
 use crate::connection::{Connection, Lease, Repeatable};
 use crate::endpoint::{Busy, Endpoint, Group, Registry};
 use crate::headers::{self, Client, Scheme};
@@ -73,7 +73,7 @@ impl Proxy {
     /// Answers a request, whatever happens.
     pub(crate) async fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         client: Client,
         service: InService,
     ) -> Response<ReplyBody> {
@@ -117,7 +117,7 @@ impl Proxy {
         &self,
         asked: &Asked,
         target: Arc<TargetRoute>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         active: Active,
         service: InService,
     ) -> Result<Response<ReplyBody>, Trouble> {
@@ -127,7 +127,7 @@ impl Proxy {
         if let Target::Unavailable(state) = &target.backend {
             return Err(Trouble::Unavailable(state.clone()));
         }
-        let request = refuse_large(request, target.options.max_body).await?;
+        refuse_large(&request, target.options.max_body)?;
         let mut journey = Journey::begin(request, asked, &target, &active);
         let mut target = target;
         let looking_since = Instant::now();
@@ -215,7 +215,7 @@ struct Arrival {
 }
 
 impl Journey {
-    fn begin(request: Request<Incoming>, asked: &Asked, target: &TargetRoute, active: &Active) -> Self {
+    fn begin(request: Request<ClientBody>, asked: &Asked, target: &TargetRoute, active: &Active) -> Self {
         let options = &target.options;
         let (mut parts, body) = request.into_parts();
         let upgrade = headers::upgrade(&parts.headers).zip(parts.extensions.remove::<OnUpgrade>());
@@ -319,16 +319,11 @@ fn origin_form(uri: &Uri) -> Uri {
 }
 
 /// Refuses a body that announces itself as too large.
-async fn refuse_large(request: Request<Incoming>, max: Option<u64>) -> Result<Request<Incoming>, Trouble> {
-    let Some(max) = max else { return Ok(request) };
-    if request.body().size_hint().lower() <= max {
-        return Ok(request);
+fn refuse_large(request: &Request<ClientBody>, max: Option<u64>) -> Result<(), Trouble> {
+    match max {
+        Some(max) if request.body().size_hint().lower() > max => Err(Trouble::BodyTooLarge(max)),
+        _ => Ok(()),
     }
-    let waits = request.headers().contains_key(header::EXPECT);
-    if !waits {
-        body::drain(request.into_body()).await;
-    }
-    Err(Trouble::BodyTooLarge(max))
 }
 
 fn finish(

@@ -6,11 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::{self, HeaderValue};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use sealos_linger::{Linger, Unread};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -20,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::Config;
+use crate::body::ReplyBody;
 use crate::headers::{Client, Scheme};
 use crate::proxy::Proxy;
 use crate::watch::{Activity, Limits, Watched};
@@ -93,11 +96,22 @@ where
     let activity = Arc::new(Activity::default());
     let builder = builder(&proxy.config);
     let limits = Limits { header: proxy.config.header_timeout, idle: proxy.config.idle_timeout };
+    let unread = Unread::default();
+    let stream = Linger::new(stream, unread.clone());
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&activity), limits));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (proxy, service) =
-            (Arc::clone(&proxy), activity.begin(request.version() == http::Version::HTTP_2));
-        async move { Ok::<_, Infallible>(proxy.handle(request, client, service).await) }
+        let http2 = request.version() == Version::HTTP_2;
+        let (proxy, service) = (Arc::clone(&proxy), activity.begin(http2));
+        // HTTP/2 can end a request without its connection.
+        let unread = if http2 { Unread::default() } else { unread.clone() };
+        async move {
+            let request = request.map(|body| unread.track(body));
+            let mut response = proxy.handle(request, client, service).await;
+            if !http2 && unread.is_set() {
+                announce_close(&mut response);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
     let result = tokio::select! {
@@ -109,6 +123,13 @@ where
     };
     if let Err(error) = result {
         debug!(error, peer = %client.peer, "a connection ended early");
+    }
+}
+
+/// An answer of ours to a request that was not read to its end is the last one of its connection.
+fn announce_close(response: &mut Response<ReplyBody>) {
+    if matches!(response.body(), ReplyBody::Page(_)) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -141,3 +141,83 @@ async fn a_shutdown_lets_requests_finish() {
     };
     tokio::time::timeout(Duration::from_secs(2), refused).await.expect("the listener is closed");
 }
+
+/// Sends a body of `megabytes` to the end before it listens, as simple clients do; the whole answer.
+async fn sent_whole(front: &Front, host: &str, megabytes: usize) -> String {
+    let mut stream = TcpStream::connect(front.http).await.expect("connect");
+    let head = format!("POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\r\n", megabytes << 20);
+    stream.write_all(head.as_bytes()).await.expect("send");
+    for _ in 0..megabytes {
+        stream.write_all(&vec![b'x'; 1 << 20]).await.expect("all of it is taken");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("no reset");
+    answer
+}
+
+#[tokio::test]
+async fn early_answers_reach_clients_that_are_still_sending() {
+    let (reads, _stop) = app(|request| async move {
+        use http_body_util::BodyExt;
+        drop(request.into_body().collect().await);
+        ok("read")
+    })
+    .await;
+    let mut route = to(&[reads]);
+    route.options.max_body = Some(1 << 20);
+    let front = Front::leading_to(route.clone()).await;
+    let closes = |answer: &str, status: &str| {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    };
+    closes(&sent_whole(&front, HOST, 30).await, "413");
+    closes(&sent_whole(&front, "nobody.example.com", 30).await, "404");
+    route.backend = sealos_gateway::Backend::Unavailable(sealos_gateway::State::Stopped);
+    front.gateway.set_routes(table(route));
+    closes(&sent_whole(&front, HOST, 30).await, "503");
+}
+
+#[tokio::test]
+async fn an_endless_body_without_length_is_refused() {
+    let (reads, _stop) = app(|request| async move {
+        use http_body_util::BodyExt;
+        drop(request.into_body().collect().await);
+        ok("read")
+    })
+    .await;
+    let mut route = to(&[reads]);
+    route.options.max_body = Some(1 << 20);
+    let front = Front::leading_to(route).await;
+    let mut stream = TcpStream::connect(front.http).await.expect("connect");
+    let (mut reader, mut writer) = stream.split();
+    let head = format!("POST / HTTP/1.1\r\nhost: {HOST}\r\ntransfer-encoding: chunked\r\n\r\n");
+    writer.write_all(head.as_bytes()).await.expect("send");
+    let endless = async {
+        let chunk = [b"10000\r\n".as_slice(), &[b'x'; 65_536], b"\r\n"].concat();
+        while writer.write_all(&chunk).await.is_ok() {}
+    };
+    let mut text = vec![0; 4096];
+    let read = tokio::select! {
+        () = endless => 0,
+        read = reader.read(&mut text) => read.expect("an answer"),
+    };
+    assert!(text[..read].starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&text[..read]));
+}
+
+#[tokio::test]
+async fn an_app_that_answers_early_and_hangs_up_is_heard() {
+    let listener = listen().await;
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read_exact(&mut [0; 16]).await.expect("a request");
+            let answer = b"HTTP/1.1 501 Not Implemented\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno";
+            stream.write_all(answer).await.expect("sent");
+        }
+    });
+    let front = Front::leading_to(to(&[address])).await;
+    for _ in 0..20 {
+        let answer = sent_whole(&front, HOST, 4).await;
+        assert!(answer.starts_with("HTTP/1.1 501 ") && answer.ends_with("no"), "{answer}");
+    }
+}
