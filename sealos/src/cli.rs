@@ -384,10 +384,20 @@ pub(crate) struct Build {
 /// `sealos deploy SOURCE` without any flag.
 pub(crate) fn deploy_of(source: &str) -> Result<Deploy, clap::Error> {
     match Cli::try_parse_from(["sealos", "deploy", "."]) {
-        Ok(Cli { command: Command::Deploy(args), .. }) => {
-            Ok(Deploy { source: source.to_owned(), ..*args })
-        }
+        Ok(Cli { command: Command::Deploy(args), .. }) => Ok(Deploy { source: source.to_owned(), ..*args }),
         Ok(_) => Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand)),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::deploy_of;
+
+    #[test]
+    fn a_source_alone_is_a_deploy_without_flags() {
+        let args = deploy_of("examples/hello").expect("a source is enough");
+        assert_eq!(args.source, "examples/hello");
+        assert!(args.args.is_empty() && args.name.is_none() && !args.no_wait);
     }
 }

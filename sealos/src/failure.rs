@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let mut text = String::new();
     for cause in error.chain() {
-        let cause = cause.to_string();
+        let cause = words(cause);
         // A cause that its parent already quotes adds nothing.
         if !text.contains(&cause) {
             text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
@@ -15,6 +15,17 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     crate::output::line_err(&format!("sealos: {text}"));
     ExitCode::FAILURE
+}
+
+/// What an error says. Of the API's answers it is the message alone, not the whole Status.
+fn words(cause: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(error) = cause.downcast_ref::<kube::Error>() {
+        return sealos_kit::apply::message(error);
+    }
+    if let Some(status) = cause.downcast_ref::<kube::core::Status>() {
+        return status.message.clone();
+    }
+    cause.to_string()
 }
 
 /// Flushes what is buffered; a closed pipe is not an error worth a word.

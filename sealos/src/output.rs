@@ -19,7 +19,12 @@ pub(crate) enum Format {
 
 /// Prints one line on stdout. A reader that went away ends the output quietly.
 pub(crate) fn line(text: &str) {
-    drop(writeln!(io::stdout().lock(), "{text}"));
+    drop(try_line(text));
+}
+
+/// Prints one line on stdout; an error says that nobody reads any more.
+pub(crate) fn try_line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{text}")
 }
 
 /// Prints one line on stderr.

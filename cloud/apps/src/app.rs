@@ -8,9 +8,13 @@ use sealos_kit::quantity::{Bytes, Cpu};
 use crate::draft::{Autoscale, ConfigFile, Draft, EnvValue, Port, Protocol, Registry, Storage};
 
 const DEFAULT_CPU: Cpu = Cpu::from_millis(200);
+/// The smallest share that the kernel hands out.
+const MIN_CPU: Cpu = Cpu::from_millis(10);
 const DEFAULT_MEMORY: Bytes = Bytes::new(256 << 20);
 pub(crate) const MAX_REPLICAS: u32 = 100;
 const MAX_STORAGE: Bytes = Bytes::new(1 << 40);
+/// With less, no container gets as far as its first instruction.
+const MIN_MEMORY: Bytes = Bytes::new(4 << 20);
 /// A ConfigMap holds 1 MiB in all.
 const MAX_FILES: usize = 900 << 10;
 
@@ -73,6 +77,7 @@ impl App {
         let image = check.image(&draft);
         let ports = check.ports(&draft);
         check.replicas(&draft);
+        check.amounts(&draft);
         check.env(&draft.env);
         check.files(&draft.files);
         check.storage(&draft);
@@ -186,6 +191,15 @@ impl Checker {
         }
     }
 
+    fn amounts(&mut self, draft: &Draft) {
+        if draft.memory.is_some_and(|m| m < MIN_MEMORY) {
+            self.refuse("memory", format!("a container needs {MIN_MEMORY} at least; write for example 64Mi"));
+        }
+        if draft.cpu.is_some_and(|c| c < MIN_CPU) {
+            self.refuse("cpu", format!("a container needs {MIN_CPU} at least; write for example 200m"));
+        }
+    }
+
     fn env(&mut self, env: &BTreeMap<String, EnvValue>) {
         for (name, value) in env {
             let field = format!("env.{name}");
@@ -276,6 +290,7 @@ pub(crate) fn file_key(path: &str) -> String {
 mod tests {
     use super::{App, file_key};
     use crate::draft::{Draft, Port, Protocol};
+    use sealos_kit::quantity::{Bytes, Cpu};
 
     #[test]
     fn a_path_becomes_a_key() {
@@ -296,10 +311,12 @@ mod tests {
                 public: true,
                 host: Some("a.example.com".into()),
             }],
+            memory: Some(Bytes::new(1)),
+            cpu: Some(Cpu::from_millis(1)),
             ..Draft::default()
         };
-        let problems = App::check(draft).expect_err("four problems").0;
+        let problems = App::check(draft).expect_err("six problems").0;
         let fields: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
-        assert_eq!(fields, ["name", "image", "ports[0].port", "ports[1].host"]);
+        assert_eq!(fields, ["name", "image", "ports[0].port", "ports[1].host", "memory", "cpu"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Why an app is not ready, in plain words. Pure.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod};
 
 use crate::status::Workload;
 
@@ -86,7 +86,7 @@ fn of_container(status: &ContainerStatus) -> Option<Trouble> {
     if let Some(ended) = &state.terminated
         && ended.exit_code != 0
     {
-        return Some(Trouble::passing(ending(ended.exit_code, ended.reason.as_deref())));
+        return Some(Trouble::passing(ending(ended)));
     }
     let waiting = state.waiting.as_ref()?;
     let detail = waiting.message.clone().unwrap_or_default();
@@ -108,12 +108,15 @@ fn of_container(status: &ContainerStatus) -> Option<Trouble> {
 
 fn crash(status: &ContainerStatus) -> String {
     let last = status.last_state.as_ref().and_then(|s| s.terminated.as_ref());
-    let how = last.map_or_else(|| "it ended".to_owned(), |t| ending(t.exit_code, t.reason.as_deref()));
+    let how = last.map_or_else(|| "it ended".to_owned(), ending);
     format!("it keeps crashing: {how}, restarted {} times; look at its logs", status.restart_count)
 }
 
-fn ending(code: i32, reason: Option<&str>) -> String {
-    match (reason, code) {
+fn ending(ended: &ContainerStateTerminated) -> String {
+    match (ended.reason.as_deref(), ended.exit_code) {
+        (Some("StartError" | "ContainerCannotRun"), _) => {
+            format!("it cannot start: {}", ended.message.as_deref().unwrap_or("no reason was given"))
+        }
         (Some("OOMKilled"), _) => "it used more memory than it may and was ended; give it more".to_owned(),
         (_, 126) => "its command is not executable (exit code 126)".to_owned(),
         (_, 127) => "its command was not found (exit code 127)".to_owned(),

@@ -171,6 +171,11 @@ impl Workload {
         named.or_else(|| containers.first())
     }
 
+    /// Whether something besides running tells when a pod is ready.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.container().is_some_and(|c| c.readiness_probe.is_some())
+    }
+
     pub(crate) fn is_paused(&self) -> bool {
         self.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(labels::PAUSE))
     }

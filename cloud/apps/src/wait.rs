@@ -26,6 +26,10 @@ pub struct Progress {
 /// A lasting trouble must hold this long before waiting ends, since a first crash may heal itself.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A pod without a readiness probe counts as ready as soon as it runs; one that crashes at once shows
+/// within this time.
+const STEADY: Duration = Duration::from_secs(1);
+
 impl Apps {
     /// Waits until all replicas of the newest version are ready; fails early on what will not heal.
     pub async fn wait_ready(
@@ -39,22 +43,31 @@ impl Apps {
         let pods = watcher(self.api::<Pod>(), watcher::Config::default().labels(&selector));
         let mut changes = pods.default_backoff().touched_objects().boxed();
         let mut troubled_since = None;
+        let mut running_since = None;
         loop {
-            let status = self.get(name).await?;
+            let observed = self.observe(name).await?;
+            let status = observed.status();
             report(Progress {
                 ready: status.replicas.ready,
                 desired: status.replicas.desired,
                 message: status.message.clone(),
             });
             match status.phase {
-                Phase::Running | Phase::Stopped | Phase::Waiting => return Ok(status),
+                Phase::Stopped | Phase::Waiting => return Ok(status),
+                Phase::Running => {
+                    let since = *running_since.get_or_insert_with(Instant::now);
+                    if observed.workload.is_probed() || since.elapsed() >= STEADY {
+                        return Ok(status);
+                    }
+                }
                 Phase::Error => {
+                    running_since = None;
                     let since = *troubled_since.get_or_insert_with(Instant::now);
                     if is_final(&status.message) || since.elapsed() > PATIENCE {
                         return Err(not_ready(name, status.message));
                     }
                 }
-                Phase::Creating | Phase::Deleting => troubled_since = None,
+                Phase::Creating | Phase::Deleting => (troubled_since, running_since) = (None, None),
             }
             if Instant::now() >= deadline {
                 let seconds = limit.as_secs();

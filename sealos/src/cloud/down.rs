@@ -19,6 +19,7 @@ use crate::socket::Socket;
 
 /// `sealos down`
 pub(crate) async fn down(global: &Global, args: &Down) -> Result<()> {
+    super::machine::check_root("`sealos down` removes containers and networks")?;
     let layout = layout(global);
     let Some(settings) = Settings::read(&layout)? else {
         anyhow::bail!("there is no cloud in {}; name another with --data-dir", layout.root().display());

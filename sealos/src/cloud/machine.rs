@@ -11,9 +11,7 @@ const MIN_FREE: u64 = 512 << 20;
 
 /// Refuses with what to do if this machine cannot run a cloud.
 pub(crate) fn check(data_dir: &Path) -> Result<()> {
-    if geteuid() != Uid::from_raw(0) {
-        bail!("`sealos up` makes containers and networks and must run as root; run it with sudo");
-    }
+    check_root("`sealos up` makes containers and networks")?;
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("make the data directory {}", data_dir.display()))?;
     let stat = statvfs(data_dir).with_context(|| format!("look at the disk of {}", data_dir.display()))?;
@@ -35,6 +33,14 @@ pub(crate) fn check(data_dir: &Path) -> Result<()> {
     let filesystems = std::fs::read_to_string("/proc/filesystems").context("read /proc/filesystems")?;
     if !filesystems.contains("overlay") && !Path::new("/sys/module/overlay").exists() {
         load_overlay()?;
+    }
+    Ok(())
+}
+
+/// Refuses anybody but root; `because` says what root is needed for.
+pub(crate) fn check_root(because: &str) -> Result<()> {
+    if geteuid() != Uid::from_raw(0) {
+        bail!("{because} and must run as root; run it with sudo");
     }
     Ok(())
 }

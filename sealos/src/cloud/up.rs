@@ -35,7 +35,10 @@ pub(crate) async fn up(global: &Global, args: &Up) -> Result<()> {
     let cloud = admin::serve(&layout, cloud, shutdown.clone()).await?;
     banner(&cloud, begun.elapsed());
     if let Some(source) = &args.deploy {
-        deploy(global, source).await;
+        tokio::select! {
+            () = deploy(global, source) => {}
+            () = shutdown.cancelled() => {}
+        }
     }
     shutdown.cancelled().await;
     output::line_err(

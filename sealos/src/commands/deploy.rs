@@ -110,10 +110,14 @@ async fn build(
 async fn wait(found: &Found, apps: &Apps, plan: &Plan, limit: Duration, display: &mut Display) -> Result<()> {
     let started = Instant::now();
     let ready = apps.wait_ready(&plan.name, limit, |progress| {
-        display.state(&format!(
-            "{}: {} of {} ready {}",
-            plan.name, progress.ready, progress.desired, progress.message
-        ));
+        let count = format!("{} of {}", progress.ready, progress.desired);
+        let why = match progress.message.as_str() {
+            // The count again.
+            message if message.starts_with(&count) => "",
+            message => message,
+        };
+        let dash = if why.is_empty() { "" } else { ": " };
+        display.state(&format!("{}: {count} ready{dash}{why}", plan.name));
     });
     ready.await?;
     for host in &plan.hosts {

@@ -105,7 +105,10 @@ fn terminal_size() -> Option<(u16, u16)> {
 
 /// The command's exit code, out of the status that ends an exec (`details.causes[ExitCode]`).
 fn exit_code(status: Option<&Status>) -> ExitCode {
-    let Some(status) = status else { return ExitCode::FAILURE };
+    let Some(status) = status else {
+        crate::output::line_err("sealos: the connection to the pod was lost before the command ended");
+        return ExitCode::FAILURE;
+    };
     if status.status.as_deref() == Some("Success") {
         return ExitCode::SUCCESS;
     }

@@ -244,7 +244,7 @@ pub(crate) async fn build(global: &Global, args: &Build) -> Result<()> {
     let mut display = Display::new();
     let built = build_image(&found, &request, &mut display).await?;
     drop(display);
-    output::line(&built.reference);
+    output::line(args.tag.as_deref().unwrap_or(&built.reference));
     Ok(())
 }
 

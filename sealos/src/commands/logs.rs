@@ -46,7 +46,9 @@ pub(crate) async fn logs(global: &Global, args: &Logs) -> Result<()> {
     }
     let mut all = stream::select_all(readable);
     while let Some(line) = all.next().await {
-        output::line(&line.context("read the log")?);
+        if output::try_line(&line.context("read the log")?).is_err() {
+            break;
+        }
     }
     Ok(())
 }

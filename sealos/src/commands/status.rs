@@ -35,18 +35,22 @@ async fn show_cloud(found: &Found) -> Result<()> {
     output::line(&format!("cloud       {state}, version {}, process {}", status.version, status.pid));
     output::line(&format!("console     {}", status.console));
     output::line(&format!("api         {}", status.api));
-    output::line(&format!("apps        {} and {}, below {}", status.http, status.https, status.domain));
+    output::line(&format!(
+        "gateway     {} and {}, apps are below {}",
+        status.http, status.https, status.domain
+    ));
     output::line(&format!("kubeconfig  {}", status.kubeconfig.display()));
     output::line(&format!("data        {}", status.data_dir.display()));
     let apps = found.apps().await?.list().await?;
     let ready = apps.iter().filter(|a| a.phase == sealos_apps::Phase::Running).count();
-    output::line(&format!("            {} apps in `{}`, {ready} running", apps.len(), found.workspace));
+    output::line(&format!("apps up     {ready} of {} in workspace `{}`", apps.len(), found.workspace));
     Ok(())
 }
 
 fn show_app(found: &Found, app: &AppStatus) {
     output::line(&format!("app         {}", app.name));
-    output::line(&format!("status      {} {}", super::apps::phase(app.phase), app.message));
+    let why = if app.message.is_empty() { String::new() } else { format!(": {}", app.message) };
+    output::line(&format!("status      {}{why}", super::apps::phase(app.phase)));
     output::line(&format!("replicas    {} of {} ready", app.replicas.ready, app.replicas.desired));
     output::line(&format!("image       {}", app.image));
     for address in &app.addresses {
