@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use sealos_linger::{Linger, Unread};
+use sealos_linger::{Linger, Tracked, Unread};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -102,10 +102,9 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let http2 = request.version() == Version::HTTP_2;
         let (proxy, service) = (Arc::clone(&proxy), activity.begin(http2));
-        // HTTP/2 can end a request without its connection.
-        let unread = if http2 { Unread::default() } else { unread.clone() };
+        let unread = unread.clone();
+        let request = request.map(|body| if http2 { Tracked::of_stream(body) } else { unread.track(body) });
         async move {
-            let request = request.map(|body| unread.track(body));
             let mut response = proxy.handle(request, client, service).await;
             if !http2 && unread.is_set() {
                 announce_close(&mut response);

@@ -33,7 +33,7 @@ impl Unread {
     }
 
     /// Follows the body of the request that is now the current one.
-    pub fn track<B: http_body::Body>(&self, body: B) -> Tracked<B> {
+    pub fn track<B: http_body::Body + Unpin + Send + 'static>(&self, body: B) -> Tracked<B> {
         self.0.store(!body.is_end_stream(), Ordering::Release);
         Tracked::new(body, self.clone())
     }

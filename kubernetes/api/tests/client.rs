@@ -5,6 +5,8 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount};
 use kube::api::{
@@ -382,4 +384,43 @@ async fn everything_is_there_after_a_restart() {
         revisions.push(store.revision());
     }
     assert_eq!(revisions[0], revisions[1], "a second start has nothing to write");
+}
+
+/// Sends an endless body over HTTP/1.1 or 2; what the server answered.
+async fn send_endlessly(cluster: &Cluster, path: &str, flags: &[&str]) -> serde_json::Value {
+    let output = tokio::process::Command::new("curl")
+        .args(["-sSk", "-X", "POST", "-T", "/dev/zero", "--max-time", "20", "-H", "Expect:"])
+        .args(["-H", "Content-Type: application/json"])
+        .args(flags)
+        .arg(format!("https://{}{path}", cluster.address))
+        .output()
+        .await
+        .expect("curl runs");
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Writes a field of the administrator's kubeconfig to a file, for curl.
+async fn user_file(cluster: &Cluster, field: &str) -> String {
+    let path = format!("-o=jsonpath={{.users[0].user.{field}}}");
+    let text = cluster.kubectl(&["config", "view", "--raw", &path]).await;
+    let file = cluster.path().join(field);
+    std::fs::write(&file, BASE64.decode(text).expect("base64")).expect("written");
+    file.display().to_string()
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_answered() {
+    let cluster = Cluster::start().await;
+    let certificate = user_file(&cluster, "client-certificate-data").await;
+    let key = user_file(&cluster, "client-key-data").await;
+    let known = ["--cert", &certificate, "--key", &key];
+    let path = "/api/v1/namespaces/default/configmaps";
+    for version in ["--http1.1", "--http2"] {
+        let stranger = send_endlessly(&cluster, path, &[version]).await;
+        assert_eq!((&stranger["kind"], &stranger["code"]), (&json!("Status"), &json!(403)), "{version}");
+        let flags = [&[version], known.as_slice()].concat();
+        let large = send_endlessly(&cluster, path, &flags).await;
+        assert_eq!((&large["kind"], &large["code"]), (&json!("Status"), &json!(413)), "{version}: {large}");
+    }
 }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::Request;
+use http::header::{self, HeaderValue};
+use http::{Request, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::CertificateDer;
+use sealos_linger::{Linger, Tracked, Unread};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -92,17 +94,27 @@ async fn connection(server: Server, acceptor: TlsAcceptor, stream: TcpStream, sh
     };
     let peer =
         stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).and_then(certificate_identity);
+    // Told by ALPN: waiting for the first bytes to find out would have no end.
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let unread = Unread::default();
+    let io = TokioIo::new(Linger::new(stream, unread.clone()));
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let server = server.clone();
-        let mut request = request.map(Body::new);
+        let unread = unread.clone();
+        let track = |body| if http2 { Tracked::of_stream(body) } else { unread.track(body) };
+        let mut request = request.map(|body| Body::new(track(body)));
         if let Some(identity) = &peer {
             request.extensions_mut().insert(identity.clone());
         }
-        async move { Ok::<_, Infallible>(server.handle(request).await) }
+        async move {
+            let mut response = server.handle(request).await;
+            // Answered before its end: the last request of this connection, unless it changes protocol.
+            if !http2 && unread.is_set() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
-    // Told by ALPN: waiting for the first bytes to find out would have no end.
-    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let io = TokioIo::new(stream);
     let result = if http2 {
         let mut served = pin!(speak_http2(patience).serve_connection(io, service));
         tokio::select! {
