@@ -182,7 +182,7 @@ fn plain(value: EnvValue) -> Option<String> {
         EnvValue::Text(text) => Some(text),
         EnvValue::Number(number) => Some(number.to_string()),
         EnvValue::Bool(flag) => Some(flag.to_string()),
-        EnvValue::Secret { .. } | EnvValue::Config { .. } => None,
+        EnvValue::Secret { .. } | EnvValue::Config { .. } | EnvValue::Field { .. } => None,
     }
 }
 

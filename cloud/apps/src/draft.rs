@@ -201,6 +201,11 @@ pub enum EnvValue {
         /// `name/key`
         config: String,
     },
+    /// A field of the pod, as in `status.podIP`.
+    Field {
+        /// The path.
+        field: String,
+    },
 }
 
 /// A file that the app finds in its pods.

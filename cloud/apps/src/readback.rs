@@ -78,6 +78,9 @@ fn env(variable: &EnvVar) -> Option<EnvValue> {
     if let Some(key) = &from.secret_key_ref {
         return Some(EnvValue::Secret { secret: format!("{}/{}", key.name, key.key) });
     }
+    if let Some(field) = &from.field_ref {
+        return Some(EnvValue::Field { field: field.field_path.clone() });
+    }
     let key = from.config_map_key_ref.as_ref()?;
     Some(EnvValue::Config { config: format!("{}/{}", key.name, key.key) })
 }

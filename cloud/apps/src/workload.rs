@@ -145,6 +145,9 @@ fn env(name: &str, value: &EnvValue) -> Value {
         EnvValue::Bool(flag) => json!({ "name": name, "value": flag.to_string() }),
         EnvValue::Secret { secret } => reference("secretKeyRef", secret),
         EnvValue::Config { config } => reference("configMapKeyRef", config),
+        EnvValue::Field { field } => {
+            json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": field } } })
+        }
     }
 }
 

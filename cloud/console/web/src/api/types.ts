@@ -12,7 +12,7 @@ export interface Port {
 }
 
 /** A text, or a key of a Secret or ConfigMap as `name/key`. */
-export type EnvValue = string | number | boolean | { secret: string } | { config: string }
+export type EnvValue = string | number | boolean | { secret: string } | { config: string } | { field: string }
 
 export interface ConfigFile {
   path: string

@@ -12,8 +12,10 @@ import { Section, type SectionProps } from './form'
 import css from './form.module.css'
 
 /** Where a value comes from, in words. */
-const source = (from: NonNullable<EnvDraft['from']>) =>
-  'secret' in from ? `Secret ${from.secret}` : `ConfigMap ${from.config}`
+const source = (from: NonNullable<EnvDraft['from']>) => {
+  if ('secret' in from) return `Secret ${from.secret}`
+  return 'config' in from ? `ConfigMap ${from.config}` : `Field ${from.field}`
+}
 
 /** New values replace those of the same name; the rest is added, and empty rows go. */
 const merge = (env: EnvDraft[], pairs: Pair[]): EnvDraft[] => {
