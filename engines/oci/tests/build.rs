@@ -169,6 +169,17 @@ async fn failing_steps_say_where_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_change_twice_is_one_directory() {
+    let steps = "COPY app /app\nRUN echo x >/x\nCOPY app /app\n";
+    let project = Project::new(&[("Dockerfile", &format!("{SHELL}{steps}")), ("app/a", "1")]);
+    let image = project.build().await.unwrap();
+    let different: HashSet<_> = image.layers.iter().collect();
+    assert_eq!(different.len(), image.layers.len(), "overlayfs refuses a directory given twice");
+    assert_eq!(image.config.rootfs().diff_ids().len(), image.layers.len() + 1);
+    assert_eq!((read(&image, "/app/a").as_str(), read(&image, "/x").as_str()), ("1", "x\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_found_with_their_line() {
     let check = async |rest: &str, expected: &str| {
         let project = Project::new(&[("Dockerfile", &format!("FROM scratch\n{rest}"))]);

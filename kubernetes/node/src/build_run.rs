@@ -1,7 +1,7 @@
 //! Runs the steps of an image build in the node's own containers.
 
 use async_trait::async_trait;
-use sealos_container::{ContainerSpec, Error as RuntimeError, Exec, Mount, Namespace, Rootfs, Runtime, User};
+use sealos_container::{ContainerSpec, Error as RuntimeError, Mount, Namespace, Rootfs, Runtime, User};
 use sealos_oci::build::{OutputSink, Run, RunStep};
 use sealos_oci::progress::Stream;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -20,7 +20,9 @@ impl BuildRunner {
     }
 
     async fn follow(&self, id: &str, output: &OutputSink) -> Result<i32, RuntimeError> {
-        let Exec { stdout, stderr, .. } = self.runtime.attach(id).await?;
+        // Output comes as long as the session is held.
+        let mut session = self.runtime.attach(id).await?;
+        let (stdout, stderr) = (session.stdout.take(), session.stderr.take());
         let read = async {
             tokio::join!(pass_on(stdout, Stream::Stdout, output), pass_on(stderr, Stream::Stderr, output),)
         };

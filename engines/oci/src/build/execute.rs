@@ -67,7 +67,7 @@ impl State {
 
     /// Unpacked layers, top first.
     pub(super) fn lower(&self, images: &Images) -> Vec<PathBuf> {
-        self.layers.iter().rev().map(|layer| images.layer_path(&layer.diff_id)).collect()
+        images.stacked(self.layers.iter().map(|layer| &layer.diff_id))
     }
 }
 

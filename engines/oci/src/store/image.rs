@@ -173,13 +173,11 @@ impl Images {
     fn load_image(&self, digest: &Digest) -> Result<Option<Image>, Error> {
         let manifest = self.manifest(digest)?;
         let config = parse_config(&self.read_document(&manifest.config.digest)?)?;
-        let mut layers = Vec::new();
-        for diff_id in diff_ids(&config, &manifest)?.iter().rev() {
-            if !self.has_layer(diff_id) {
-                return Ok(None);
-            }
-            layers.push(self.layer_path(diff_id));
+        let diff_ids = diff_ids(&config, &manifest)?;
+        if !diff_ids.iter().all(|diff_id| self.has_layer(diff_id)) {
+            return Ok(None);
         }
+        let layers = self.stacked(diff_ids.iter());
         let size = manifest.config.size + manifest.layers.iter().map(|layer| layer.size).sum::<u64>();
         Ok(Some(Image {
             digest: digest.to_string(),

@@ -1,5 +1,6 @@
 //! Unpacked layers.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,14 @@ const LEVEL: u32 = 1;
 impl Images {
     pub(crate) fn layer_path(&self, diff_id: &Digest) -> PathBuf {
         self.inner.dir.join("layers").join(layer_name(diff_id))
+    }
+
+    /// The unpacked layers for overlayfs, top first. A layer that comes twice (those that change
+    /// nothing are all the same) is taken once, at its highest place: overlayfs refuses a directory
+    /// given twice, and the lower one cannot show through the upper one.
+    pub(crate) fn stacked<'a>(&self, diff_ids: impl DoubleEndedIterator<Item = &'a Digest>) -> Vec<PathBuf> {
+        let mut seen = HashSet::new();
+        diff_ids.rev().filter(|id| seen.insert(*id)).map(|id| self.layer_path(id)).collect()
     }
 
     pub(crate) fn has_layer(&self, diff_id: &Digest) -> bool {

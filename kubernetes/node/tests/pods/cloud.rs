@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -12,7 +13,7 @@ use sealos_api::{Identity, Server};
 use sealos_container::Runtime;
 use sealos_network::{Network, pick_cidrs};
 use sealos_node::{BuildRunner, Config, Node, Reserved};
-use sealos_oci::{Images, Reference, RegistryConfig, build};
+use sealos_oci::{Images, Progress, ProgressSink, Reference, RegistryConfig, build};
 use sealos_store::Store;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -281,9 +282,10 @@ async fn build_image(images: &Images, runtime: &Runtime, data: &Path) {
     std::fs::copy(busybox(), context.join("busybox")).unwrap();
     std::fs::write(
         context.join("Dockerfile"),
+        // Two steps that change nothing are the same layer; output comes to its end.
         "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
          RUN mkdir -p /etc /tmp /www && chmod 1777 /tmp && echo 'root:x:0:0:root:/:/bin/sh' > /etc/passwd && \
-         echo 'web:x:1234:1234:web:/:/bin/sh' >> /etc/passwd\nENV PATH=/bin FROM_IMAGE=yes\n\
+         echo 'web:x:1234:1234:web:/:/bin/sh' >> /etc/passwd\nRUN true\nRUN echo early; sleep 0.3; echo late\nENV PATH=/bin FROM_IMAGE=yes\n\
          CMD [\"sleep\", \"1000\"]\n",
     )
     .unwrap();
@@ -293,7 +295,15 @@ async fn build_image(images: &Images, runtime: &Runtime, data: &Path) {
         ..build::Context::default()
     };
     let runner = BuildRunner::new(runtime.clone());
-    build::build(images, context, &runner, None).await.unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = heard.clone();
+    let sink: ProgressSink = Arc::new(move |event| {
+        if let Progress::Output { text, .. } = event {
+            hear.lock().unwrap().push(text);
+        }
+    });
+    build::build(images, context, &runner, Some(sink)).await.unwrap();
+    assert_eq!(*heard.lock().unwrap(), ["early", "late"]);
 }
 
 pub(crate) fn condition<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
