@@ -337,7 +337,7 @@ pub(crate) enum Image {
         /// The images
         #[arg(required = true)]
         images: Vec<String>,
-        /// The archive [default: stdout]
+        /// The archive; `-` or nothing is stdout
         #[arg(long, short)]
         file: Option<PathBuf>,
     },

@@ -21,9 +21,7 @@ use crate::socket::Socket;
 pub(crate) async fn down(global: &Global, args: &Down) -> Result<()> {
     super::machine::check_root("`sealos down` removes containers and networks")?;
     let layout = layout(global);
-    let Some(settings) = Settings::read(&layout)? else {
-        anyhow::bail!("there is no cloud in {}; name another with --data-dir", layout.root().display());
-    };
+    let settings = settings(&layout).await?;
     if args.purge && !args.yes {
         confirm(&format!("Stop every app and remove all data in {}?", layout.root().display()))?;
     }
@@ -41,6 +39,20 @@ pub(crate) async fn down(global: &Global, args: &Down) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// What was chosen at the first start. Without it (lost, or damaged), the names on the host follow from
+/// the path of the data directory, which is all that cleaning needs.
+async fn settings(layout: &Layout) -> Result<Settings> {
+    match Settings::read(layout) {
+        Ok(Some(settings)) => return Ok(settings),
+        Ok(None) if !layout.containers().exists() => {
+            anyhow::bail!("there is no cloud in {}; name another with --data-dir", layout.root().display())
+        }
+        Ok(None) => {}
+        Err(error) => output::line_err(&format!("{error:#}; cleaning goes on without it")),
+    }
+    Settings::choose(layout).await
 }
 
 /// Asks a running daemon to stop its pods and end. One that is gone already is fine.
@@ -65,9 +77,7 @@ async fn clean(layout: &Layout, settings: &Settings) -> Result<()> {
         pod_cidr: settings.pod_cidr,
         service_cidr: settings.service_cidr,
     };
-    let attempt = "remove the network";
-    let network = Network::open(config).await.context(attempt)?;
-    network.destroy().await.context(attempt)?;
+    Network::remove(config).await.context("remove the network")?;
     unmount(layout)
 }
 

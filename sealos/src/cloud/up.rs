@@ -25,7 +25,9 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(crate) async fn up(global: &Global, args: &Up) -> Result<()> {
     let begun = Instant::now();
     log();
-    machine::check(layout(global).root())?;
+    let place = layout(global);
+    machine::check(place.root(), place.settings().exists())?;
+    // The directory is there now, so its path can be resolved.
     let layout = layout(global);
     let _lock = Lock::take(&layout)?;
     let (settings, listeners) = settle(&layout, args).await?;

@@ -197,6 +197,7 @@ async fn print_images(found: &Found, path: &str, body: crate::socket::Body) -> R
 }
 
 async fn save(found: &Found, images: Vec<String>, file: Option<&Path>) -> Result<()> {
+    let file = file.filter(|f| *f != Path::new("-"));
     if file.is_none() && std::io::stdout().is_terminal() {
         bail!("an archive is not for a terminal; name a file with --file, or redirect the output");
     }
