@@ -62,7 +62,8 @@ pub(crate) async fn serve(layout: &Layout, cloud: Cloud, shutdown: CancellationT
     let cloud = Arc::new(cloud);
     let router = router(Admin { cloud: cloud.clone(), shutdown: shutdown.clone() });
     let stop = shutdown.cancelled_owned();
-    tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stop).await });
+    // Counted among the tasks, so that the answer to `/stop` is out before the process ends.
+    cloud.tasks.spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stop).await });
     Ok(cloud)
 }
 
