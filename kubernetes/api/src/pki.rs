@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,6 +50,10 @@ impl Pki {
                 pem
             }
         };
+        if !is_pair(&ca_pem, &ca_key.serialize_pem()) {
+            let reason = "it does not belong to ca.key".to_owned();
+            return Err(Error::Key { path: ca_path, reason });
+        }
         // The name in the certificate is always the same, so the issuer needs only the key.
         let issuer = Issuer::new(ca_params()?, ca_key);
         let token_key = key(&dir.join("sa.key"))?;
@@ -73,32 +77,43 @@ impl Pki {
 
     /// A server certificate for `names`; the one on disk while it still fits.
     pub(crate) fn server(&self, names: &[String]) -> Result<Leaf, Error> {
-        let (crt, key) = (self.dir.join("server.crt"), self.dir.join("server.key"));
-        if let (Some(certificate), Some(key)) = (read(&crt)?, read(&key)?)
-            && still_good(&certificate, names)
-        {
-            return Ok(Leaf { certificate, key });
+        if let Some(leaf) = self.kept("server", names)? {
+            return Ok(leaf);
         }
         let mut params = CertificateParams::default();
         params.subject_alt_names = alt_names(names)?;
         let leaf = self.leaf(params, "kube-apiserver", &[], ExtendedKeyUsagePurpose::ServerAuth)?;
-        write(&key, &leaf.key, 0o600)?;
-        write(&crt, &leaf.certificate, 0o644)?;
+        self.keep("server", &leaf)?;
         Ok(leaf)
     }
 
     /// The administrator's client certificate; the one on disk while it lasts.
     pub(crate) fn admin(&self) -> Result<Leaf, Error> {
-        let (crt, key) = (self.dir.join("admin.crt"), self.dir.join("admin.key"));
-        if let (Some(certificate), Some(key)) = (read(&crt)?, read(&key)?)
-            && still_good(&certificate, &[])
-        {
-            return Ok(Leaf { certificate, key });
+        if let Some(leaf) = self.kept("admin", &[])? {
+            return Ok(leaf);
         }
         let leaf = self.client("kubernetes-admin", &["system:masters"])?;
-        write(&key, &leaf.key, 0o600)?;
-        write(&crt, &leaf.certificate, 0o644)?;
+        self.keep("admin", &leaf)?;
         Ok(leaf)
+    }
+
+    /// The certificate and key on disk, if they are good for `names` and belong together. Others can
+    /// be made anew at any time.
+    fn kept(&self, file: &str, names: &[String]) -> Result<Option<Leaf>, Error> {
+        let (crt, key) = self.files(file);
+        let (Some(certificate), Some(key)) = (read(&crt)?, read(&key)?) else { return Ok(None) };
+        let is_good = still_good(&certificate, names) && is_pair(&certificate, &key);
+        Ok(is_good.then_some(Leaf { certificate, key }))
+    }
+
+    fn keep(&self, file: &str, leaf: &Leaf) -> Result<(), Error> {
+        let (crt, key) = self.files(file);
+        write(&key, &leaf.key, 0o600)?;
+        write(&crt, &leaf.certificate, 0o644)
+    }
+
+    fn files(&self, file: &str) -> (PathBuf, PathBuf) {
+        (self.dir.join(format!("{file}.crt")), self.dir.join(format!("{file}.key")))
     }
 
     /// A client certificate: the name is the user, the organisations are the groups.
@@ -191,6 +206,13 @@ fn still_good(pem: &str, names: &[String]) -> bool {
     names.iter().all(|name| known.contains(name))
 }
 
+/// Whether the key is the one whose public half the certificate carries.
+fn is_pair(certificate: &str, key: &str) -> bool {
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()) else { return false };
+    let Ok(certificate) = pem.parse_x509() else { return false };
+    KeyPair::from_pem(key).is_ok_and(|key| key.subject_public_key_info() == certificate.public_key().raw)
+}
+
 fn alt_text(name: &x509_parser::extensions::GeneralName<'_>) -> Option<String> {
     use x509_parser::extensions::GeneralName;
     match name {
@@ -234,4 +256,40 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
         fs::rename(&fresh, path)
     };
     attempt().map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Error, Pki, is_pair};
+
+    #[test]
+    fn what_can_be_made_anew_is_made_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pki = Pki::open(dir.path()).expect("made");
+        let names = ["localhost".to_owned()];
+        let first = pki.server(&names).expect("made");
+        assert_eq!(pki.server(&names).expect("kept").key, first.key);
+        for (file, content) in [("server.key", "junk"), ("server.key", ""), ("server.crt", "junk")] {
+            fs::write(dir.path().join(file), content).expect("damaged");
+            let leaf = pki.server(&names).expect("made anew");
+            assert!(is_pair(&leaf.certificate, &leaf.key));
+        }
+        fs::write(dir.path().join("admin.key"), &first.key).expect("another key");
+        let admin = pki.admin().expect("made anew");
+        assert!(is_pair(&admin.certificate, &admin.key));
+    }
+
+    #[test]
+    fn a_damaged_authority_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(Pki::open(dir.path()).expect("made"));
+        for content in ["junk", &Pki::open(dir.path()).expect("kept").admin().expect("made").certificate] {
+            fs::write(dir.path().join("ca.crt"), content).expect("damaged");
+            let error = Pki::open(dir.path()).err().expect("refused");
+            assert!(matches!(&error, Error::Key { path, .. } if path.ends_with("ca.crt")), "{error}");
+            fs::remove_file(dir.path().join("ca.crt")).expect("removed");
+        }
+    }
 }

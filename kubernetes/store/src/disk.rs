@@ -215,6 +215,9 @@ fn guard<T>(path: &Path, work: impl FnOnce() -> Result<T, Error>) -> Result<T, E
 fn refused(path: &Path, error: redb::Error) -> Error {
     match error {
         redb::Error::Io(error) if no_space(&error) => Error::NoSpace { path: path.to_owned() },
+        redb::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            corrupt(path, "it ends too early")
+        }
         redb::Error::Io(source) => Error::Io { path: path.to_owned(), source },
         redb::Error::Corrupted(reason) => corrupt(path, &reason),
         other => Error::Database { path: path.to_owned(), reason: other.to_string() },

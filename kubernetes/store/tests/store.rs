@@ -164,6 +164,7 @@ async fn a_damaged_file_is_named() {
     let good = std::fs::read(&file).expect("read");
     let mut damaged = vec![b"not a database at all".repeat(100)];
     damaged.push(good[..good.len() / 3].to_vec());
+    damaged.push(good[..100].to_vec());
     // Overwrites values where they are.
     let mut flipped = good.clone();
     let at = flipped.windows(50).position(|window| window == [b'x'; 50]).expect("a value");
