@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,18 +65,23 @@ pub(crate) enum Connection {
 #[derive(Debug)]
 pub(crate) struct Lease {
     endpoint: Arc<Endpoint>,
-    connection: Connection,
+    /// None when it ended with the answer.
+    connection: Option<Connection>,
     request: Arc<Progress>,
 }
 
 impl Lease {
-    pub(crate) fn new(endpoint: Arc<Endpoint>, connection: Connection, request: Arc<Progress>) -> Self {
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint>,
+        connection: Option<Connection>,
+        request: Arc<Progress>,
+    ) -> Self {
         Self { endpoint, connection, request }
     }
 
     /// Called when the answer is complete. With the request still on its way, the connection is lost.
     pub(crate) fn give_back(self) {
-        if let Connection::Http1(sender) = self.connection
+        if let Some(Connection::Http1(sender)) = self.connection
             && self.request.is_finished()
         {
             self.endpoint.pool.keep(sender);
@@ -165,17 +171,37 @@ impl Pool {
     }
 }
 
+/// The head of an answer and its connection, if there still is one.
+type Answered = (Response<Incoming>, Option<Connection>);
+/// Why there is none. When the request was not even begun, it is brought back.
+type Unanswered = Box<TrySendError<Request<RequestBody>>>;
+
 impl Connection {
-    /// Sends a request. When it was not even begun, the error brings it back.
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>> {
+    pub(crate) async fn send(self, request: Request<RequestBody>) -> Result<Answered, Unanswered> {
         match self {
-            Self::Http1(sender) => sender.try_send_request(request).await.map_err(Box::new),
-            Self::Http2(sender) => sender.try_send_request(request).await.map_err(Box::new),
+            Self::Http1(sender) => http1_send(sender, request).await,
+            Self::Http2(mut sender) => {
+                let response = sender.try_send_request(request).await?;
+                Ok((response, Some(Self::Http2(sender))))
+            }
         }
     }
+}
+
+/// A request handed over in the very moment in which its connection ends may lie in the channel between
+/// the two for ever. It comes back when the channel is gone, so we let go of our end then.
+async fn http1_send(
+    mut sender: http1::SendRequest<RequestBody>,
+    request: Request<RequestBody>,
+) -> Result<Answered, Unanswered> {
+    let mut answer = pin!(sender.try_send_request(request));
+    tokio::select! {
+        biased;
+        result = answer.as_mut() => return Ok((result?, Some(Connection::Http1(sender)))),
+        Err(_) = sender.ready() => {}
+    }
+    drop(sender);
+    Ok((answer.await?, None))
 }
 
 async fn http1_over<S>(stream: S) -> io::Result<Connection>

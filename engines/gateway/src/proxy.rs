@@ -172,7 +172,7 @@ impl Proxy {
             }
             let busy = endpoint.begin();
             let timeout = target.options.connect_timeout;
-            let mut connection = match journey.connect(&endpoint, timeout).await {
+            let connection = match journey.connect(&endpoint, timeout).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     debug!(endpoint = %endpoint.address, %error, host = asked.host, "no connection");
@@ -182,8 +182,8 @@ impl Proxy {
                 }
             };
             let Some(request) = journey.request(&endpoint) else { break };
-            match send::send(&mut connection, request, target.options.read_timeout, &journey.progress).await {
-                Ok(response) => {
+            match send::send(connection, request, target.options.read_timeout, &journey.progress).await {
+                Ok((response, connection)) => {
                     endpoint.recover();
                     return Ok(Ok((response, Arrival { endpoint, connection, busy })));
                 }
@@ -210,7 +210,7 @@ impl Proxy {
 /// An answer and how it came.
 struct Arrival {
     endpoint: Arc<Endpoint>,
-    connection: Connection,
+    connection: Option<Connection>,
     busy: Busy,
 }
 

@@ -20,18 +20,18 @@ pub(crate) enum Failure {
 
 /// Waits for the answer while either side moves: the app's silence counts from the end of the request.
 pub(crate) async fn send(
-    connection: &mut Connection,
+    connection: Connection,
     request: Request<RequestBody>,
     patience: Duration,
     progress: &Progress,
-) -> Result<Response<Incoming>, Failure> {
+) -> Result<(Response<Incoming>, Option<Connection>), Failure> {
     let begun = Instant::now();
     let mut answer = pin!(connection.send(request));
     loop {
         let quiet_since = progress.last_move().max(begun);
         let deadline = tokio::time::Instant::from_std(quiet_since + patience);
         match tokio::time::timeout_at(deadline, answer.as_mut()).await {
-            Ok(Ok(response)) => return Ok(response),
+            Ok(Ok(answered)) => return Ok(answered),
             Ok(Err(mut error)) => {
                 return Err(match error.take_message() {
                     Some(request) => Failure::NotSent(request.into_body()),

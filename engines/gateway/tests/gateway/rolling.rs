@@ -55,7 +55,8 @@ async fn replace_all(post: bool, late: bool) {
             front.gateway.set_routes(table(to(&addresses(&apps))));
         } else {
             front.gateway.set_routes(table(to(&addresses(&apps))));
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // A busy machine may send a request this much after its endpoint was chosen.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             old.cancel();
         }
     }
