@@ -109,7 +109,17 @@ fn of_container(status: &ContainerStatus) -> Option<Trouble> {
 fn crash(status: &ContainerStatus) -> String {
     let last = status.last_state.as_ref().and_then(|s| s.terminated.as_ref());
     let how = last.map_or_else(|| "it ended".to_owned(), ending);
-    format!("it keeps crashing: {how}, restarted {} times; look at its logs", status.restart_count)
+    let times = match status.restart_count {
+        1 => "once".to_owned(),
+        n => format!("{n} times"),
+    };
+    if last.is_some_and(|t| t.exit_code == 0) {
+        return format!(
+            "it keeps ending by itself with exit code 0, restarted {times}; an app goes on running: give it a \
+             command that does"
+        );
+    }
+    format!("it keeps crashing: {how}, restarted {times}; look at its logs")
 }
 
 fn ending(ended: &ContainerStateTerminated) -> String {
