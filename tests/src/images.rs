@@ -25,14 +25,31 @@ pub fn busybox_context(dir: &Path, extra: &str) -> Result<PathBuf> {
     Ok(context)
 }
 
+/// Writes a directory that `sealos build` makes an image of `program` of, an app of our own.
+pub fn app_context(dir: &Path, program: &Path) -> Result<PathBuf> {
+    let context = dir.join("test-app");
+    copy_libraries(&context.join("root"), program)?;
+    std::fs::copy(program, context.join("root/app")).context("copy the app")?;
+    let dockerfile = "FROM scratch\nCOPY root /\nEXPOSE 8080\nENTRYPOINT [\"/app\"]\n";
+    std::fs::write(context.join("Dockerfile"), dockerfile).context("write a Dockerfile")?;
+    Ok(context)
+}
+
 /// Copies bash with its libraries: unlike a static busybox it can look names up (`/dev/tcp/<name>/<port>`).
 fn copy_shell(root: &Path) -> Result<()> {
-    let listed = run(Command::new("ldd").arg("/bin/bash"))?.ok()?;
-    let libraries = listed.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned);
-    for file in libraries.chain(["/bin/bash".to_owned()]) {
-        let to = root.join(file.trim_start_matches('/'));
-        std::fs::create_dir_all(to.parent().context("a file in a directory")?).context("make a directory")?;
-        std::fs::copy(&file, &to).with_context(|| format!("copy {file}"))?;
-    }
-    Ok(())
+    let bash = Path::new("/bin/bash");
+    copy_libraries(root, bash)?;
+    copy_to(root, bash)
+}
+
+fn copy_libraries(root: &Path, program: &Path) -> Result<()> {
+    let listed = run(Command::new("ldd").arg(program))?.ok()?;
+    let mut libraries = listed.split_whitespace().filter(|word| word.starts_with('/'));
+    libraries.try_for_each(|library| copy_to(root, Path::new(library)))
+}
+
+fn copy_to(root: &Path, file: &Path) -> Result<()> {
+    let to = root.join(file.strip_prefix("/").context("an absolute path")?);
+    std::fs::create_dir_all(to.parent().context("a file in a directory")?).context("make a directory")?;
+    std::fs::copy(file, &to).with_context(|| format!("copy {}", file.display())).map(drop)
 }

@@ -2,13 +2,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use sealos_tests::{Check, Cloud, Suite, busybox_context, get, until};
+use anyhow::{Context as _, Result, ensure};
+use sealos_tests::{Check, Cloud, Kept, Suite, app_context, busybox_context, get, until};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -21,7 +23,7 @@ fn main() -> ExitCode {
         ("storage_files_and_variables_arrive", storage_files_variables),
         ("images_are_listed_saved_loaded_and_pruned", images),
         ("no_request_fails_during_a_rollout", rollout_under_load),
-        ("websockets_and_tls_pass_the_gateway", tls),
+        ("websockets_grpc_and_tls_pass_the_gateway", protocols),
         ("error_pages_say_what_is_the_matter", error_pages),
         ("bad_input_gets_one_clear_message", bad_input),
         ("slow_and_large_requests_are_refused", hostile_clients),
@@ -44,6 +46,12 @@ fn has(text: &str, needle: &str) -> Result<()> {
 /// The directory of the small server.
 fn server(cloud: &Cloud) -> String {
     cloud.scratch().join("busybox").display().to_string()
+}
+
+/// The directory of the app that echoes.
+fn test_app(cloud: &Cloud) -> Result<String> {
+    let program = Path::new(env!("CARGO_BIN_EXE_test-app"));
+    Ok(app_context(cloud.scratch(), program)?.display().to_string())
 }
 
 fn host(name: &str) -> String {
@@ -197,6 +205,9 @@ fn images(cloud: &Cloud) -> Result<()> {
     cloud.sealos(&["image", "prune"])?.ok().map(drop)
 }
 
+/// One client: what it does again and again, with a number for each time.
+type Step = Box<dyn FnMut(usize) -> Result<()> + Send>;
+
 /// Clients that ask again and again until told to stop.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -205,24 +216,20 @@ struct Load {
 }
 
 impl Load {
-    fn start(port: u16, host: String, clients: usize) -> Self {
+    fn start(steps: Vec<Step>) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let client = |_| {
-            let (stop, done, host) = (stop.clone(), done.clone(), host.clone());
+        let client = |mut step: Step| {
+            let (stop, done) = (stop.clone(), done.clone());
             std::thread::spawn(move || {
                 let mut failures = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
-                    match get(port, &host, "/") {
-                        Ok(answer) if answer.status == 200 => {}
-                        Ok(answer) => failures.push(format!("{} {}", answer.status, answer.body)),
-                        Err(error) => failures.push(format!("{error:#}")),
-                    }
-                    done.fetch_add(1, Ordering::Relaxed);
+                    let number = done.fetch_add(1, Ordering::Relaxed);
+                    failures.extend(step(number).err().map(|error| format!("{error:#}")));
                 }
                 failures
             })
         };
-        let clients = (0..clients).map(client).collect();
+        let clients = steps.into_iter().map(client).collect();
         Self { stop, done, clients }
     }
 
@@ -234,33 +241,109 @@ impl Load {
     }
 }
 
+/// A client that always connects anew.
+fn new_connections(port: u16, host: String) -> Step {
+    Box::new(move |_| {
+        let answer = get(port, &host, "/")?;
+        ensure!(answer.status == 200, "GET: {} {}", answer.status, answer.body);
+        Ok(())
+    })
+}
+
+/// A client that keeps its connection; the body it sends must come back.
+fn kept_connection(port: u16, host: &str, method: &'static str, path: &'static str, size: usize) -> Step {
+    let mut client = Kept::new(port, host);
+    Box::new(move |number| {
+        let body = format!("{number} ").repeat(size / 4);
+        let body = if method == "GET" { "" } else { &body };
+        let answer =
+            client.send(method, path, body.as_bytes()).with_context(|| format!("{method} {path}"))?;
+        ensure!(answer.status == 200, "{method} {path}: {} {}", answer.status, answer.body);
+        ensure!(answer.body.ends_with(body), "{method} {path}: the body came back changed");
+        Ok(())
+    })
+}
+
 fn rollout_under_load(cloud: &Cloud) -> Result<()> {
-    cloud.sealos(&["deploy", &server(cloud), "--name", "steady", "--replicas", "2"])?.ok()?;
-    let load = Load::start(cloud.http_port(), host("steady"), 4);
+    let app = test_app(cloud)?;
+    cloud.sealos(&["deploy", &app, "--name", "steady", "--replicas", "2"])?.ok()?;
+    let (port, host) = (cloud.http_port(), host("steady"));
+    let kept = |method, path, size| kept_connection(port, &host, method, path, size);
+    let load = Load::start(vec![
+        new_connections(port, host.clone()),
+        new_connections(port, host.clone()),
+        kept("GET", "/", 0),
+        kept("GET", "/", 0),
+        kept("POST", "/", 100),
+        kept("POST", "/", 100_000),
+        // In flight when their pods are told to end.
+        kept("POST", "/slow", 100),
+        kept("POST", "/slow", 100),
+    ]);
     for version in ["2", "3", "4"] {
         let version = format!("VERSION={version}");
-        cloud.sealos(&["deploy", &server(cloud), "--name", "steady", "--env", &version])?.ok()?;
+        cloud.sealos(&["deploy", &app, "--name", "steady", "--env", &version])?.ok()?;
     }
     cloud.sealos(&["restart", "steady"])?.ok()?;
     cloud.kubectl(&["rollout", "status", "deploy/steady", "--timeout=60s"])?.ok()?;
     let (requests, failures) = load.end();
     ensure!(requests > 200, "only {requests} requests were made");
     ensure!(failures.is_empty(), "{} of {requests} requests failed: {:?}", failures.len(), failures.first());
-    has(&get(cloud.http_port(), &host("steady"), "/")?.body, "4 steady-")?;
+    ensure!(get(port, &host, "/")?.body.starts_with("4 "), "the last version answers");
     cloud.sealos(&["delete", "steady"])?.ok().map(drop)
 }
 
-fn tls(cloud: &Cloud) -> Result<()> {
-    cloud.sealos(&["deploy", &server(cloud), "--name", "safe"])?.ok()?;
-    let url = format!("https://{}:{}/", host("safe"), cloud.https_port());
-    let resolve = format!("{}:{}:127.0.0.1", host("safe"), cloud.https_port());
-    let curl = |flags: &[&str]| {
-        let mut command = std::process::Command::new("curl");
-        sealos_tests::run(command.args(["-sSk", "--resolve", &resolve]).args(flags).arg(&url))
-    };
-    has(&curl(&[])?.ok()?, "1 safe-")?;
-    ensure!(curl(&["-o", "/dev/null", "-w", "%{http_version}"])?.ok()? == "2", "HTTP/2 over TLS");
+/// `curl` to an app of this cloud.
+fn curl(cloud: &Cloud, host: &str, scheme: &str, flags: &[&str]) -> Result<sealos_tests::Outcome> {
+    let port = if scheme == "https" { cloud.https_port() } else { cloud.http_port() };
+    let resolve = format!("{host}:{port}:127.0.0.1");
+    let mut command = std::process::Command::new("curl");
+    command.args(["-sSk", "--max-time", "60", "--resolve", &resolve]).args(flags);
+    sealos_tests::run(command.arg(format!("{scheme}://{host}:{port}/")))
+}
+
+fn protocols(cloud: &Cloud) -> Result<()> {
+    cloud.sealos(&["deploy", &test_app(cloud)?, "--name", "safe"])?.ok()?;
+    let name = host("safe");
+    ensure!(curl(cloud, &name, "https", &[])?.ok()? == "1", "the app answers over TLS");
+    let version = ["-o", "/dev/null", "-w", "%{http_version}"];
+    ensure!(curl(cloud, &name, "https", &version)?.ok()? == "2", "HTTP/2 over TLS");
+    web_socket(cloud, &name)?;
+    grpc(cloud)?;
     cloud.sealos(&["delete", "safe"])?.ok().map(drop)
+}
+
+fn web_socket(cloud: &Cloud, host: &str) -> Result<()> {
+    let stream = TcpStream::connect(("127.0.0.1", cloud.http_port()))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let (mut socket, _) = tungstenite::client(format!("ws://{host}/chat"), stream)
+        .map_err(|error| anyhow::anyhow!("open a WebSocket: {error}"))?;
+    for text in ["hello", &"long ".repeat(50_000)] {
+        socket.send(Message::text(text)).context("send")?;
+        ensure!(socket.read().context("an echo")?.into_text()?.as_str() == text, "another text came back");
+    }
+    socket.close(None).context("close")?;
+    ensure!(matches!(socket.read(), Ok(Message::Close(_))), "the app says goodbye");
+    Ok(())
+}
+
+/// An Ingress that announces gRPC. What curl does not show, the trailers, the tests of the gateway check.
+fn grpc(cloud: &Cloud) -> Result<()> {
+    cloud.apply(
+        "---\n{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: grpc, annotations: \
+         {nginx.ingress.kubernetes.io/backend-protocol: GRPC}}, spec: {rules: [{host: grpc.example.com, http: \
+         {paths: [{path: /, pathType: Prefix, backend: {service: {name: safe, port: {number: 8080}}}}]}}]}}",
+    )?;
+    let flags = ["-i", "-H", "Content-Type: application/grpc", "-H", "TE: trailers", "--data", "said"];
+    for (scheme, version) in [("https", "--http2"), ("http", "--http2-prior-knowledge")] {
+        until(LIMIT, || {
+            let flags = [&[version], flags.as_slice()].concat();
+            let answer = curl(cloud, "grpc.example.com", scheme, &flags)?.ok()?;
+            has(&answer, "HTTP/2 200")?;
+            has(&answer, "said")
+        })?;
+    }
+    cloud.kubectl(&["delete", "ingress", "grpc"])?.ok().map(drop)
 }
 
 fn error_pages(cloud: &Cloud) -> Result<()> {
@@ -324,35 +407,25 @@ fn broken_files(cloud: &Cloud, refuse: Refuse<'_>) -> Result<()> {
 }
 
 fn hostile_clients(cloud: &Cloud) -> Result<()> {
-    cloud.sealos(&["deploy", &server(cloud), "--name", "calm"])?.ok()?;
+    cloud.sealos(&["deploy", &test_app(cloud)?, "--name", "calm"])?.ok()?;
     // A client that never finishes its headers is cut off.
     let mut slow = TcpStream::connect(("127.0.0.1", cloud.http_port()))?;
     slow.set_read_timeout(Some(Duration::from_secs(60)))?;
     write!(slow, "GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", host("calm"))?;
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).context("the gateway closes the connection")?;
-    // 100 MB are refused by the gateway, which takes 32 MB for an app, and by the API, which takes 3.
-    for (port, path, scheme) in [(cloud.http_port(), "/", "http"), (cloud.api_port(), "/version", "https")] {
-        let _ = path;
-        let url = format!("{scheme}://{}:{port}/", host("calm"));
-        let resolve = format!("{}:{port}:127.0.0.1", host("calm"));
-        let mut curl = std::process::Command::new("curl");
-        curl.args([
-            "-sSk",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-            "--resolve",
-            &resolve,
-            "-T",
-            "/dev/zero",
-        ]);
-        let code = sealos_tests::run(curl.args(["--max-time", "60", "-H", "Expect:", &url]))?.stdout;
-        if !matches!(code.as_str(), "413" | "401" | "403") {
-            bail!("an endless body at {url} was answered with {code}");
+    // An endless body is refused by the gateway, which takes 32 MB for an app, and by the API.
+    let endless = ["-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-T", "/dev/zero", "-H", "Expect:"];
+    for version in ["--http1.1", "--http2"] {
+        let flags = [&[version], endless.as_slice()].concat();
+        for scheme in ["http", "https"] {
+            ensure!(curl(cloud, &host("calm"), scheme, &flags)?.stdout == "413", "{scheme} with {version}");
         }
+        let mut api = std::process::Command::new("curl");
+        let url = format!("https://127.0.0.1:{}/api/v1/namespaces/default/configmaps", cloud.api_port());
+        let code = sealos_tests::run(api.args(["-sSk", "--max-time", "60"]).args(&flags).arg(&url))?.stdout;
+        ensure!(code == "403", "the API answers {code} with {version}");
     }
-    has(&get(cloud.http_port(), &host("calm"), "/")?.body, "1 calm-")?;
+    has(&get(cloud.http_port(), &host("calm"), "/")?.body, "1 ")?;
     cloud.sealos(&["delete", "calm"])?.ok().map(drop)
 }
