@@ -396,8 +396,8 @@ async fn send_endlessly(cluster: &Cluster, path: &str, flags: &[&str]) -> serde_
         .output()
         .await
         .expect("curl runs");
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    serde_json::from_slice(&output.stdout).expect(&complaint)
 }
 
 /// Writes a field of the administrator's kubeconfig to a file, for curl.
