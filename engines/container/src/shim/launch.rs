@@ -134,8 +134,13 @@ fn build(
     Ok((container, io))
 }
 
+/// What libcontainer puts between why it failed and why its own cleaning up did not end at once, as
+/// when a busy kernel still holds the cgroup. Removing the container cleans up in any case.
+const CLEANUP: &str = ". error during cleanup";
+
 /// libcontainer's words, without the layers they passed through.
 fn refused(spec: &ContainerSpec, text: &str) -> Failure {
+    let text = text.split(CLEANUP).next().unwrap_or(text);
     if let Some(start) = text.find(program::MARK) {
         let reason = text.get(start..).unwrap_or(text);
         return (program::classify(reason), reason.to_owned());

@@ -54,6 +54,8 @@ fn main() -> ExitCode {
             failed.push(*name);
         }
     }
-    println!("\n{count} tests, failed: {failed:?}");
+    let word = if failed.is_empty() { "ok".to_owned() } else { format!("FAILED {failed:?}") };
+    let bad = failed.len();
+    println!("\ntest result: {word}. {} passed; {bad} failed; 0 ignored", count - bad);
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
