@@ -214,6 +214,8 @@ async fn watch(collector: Collector, served: Arc<Served>, stop: CancellationToke
                 for uid in known.iter().filter(|u| !listed.contains(u)) {
                     collector.gone(uid);
                 }
+                // A definition may have come between looking for kinds and this list.
+                note_definition(&collector, &served);
             }
             Ok(watcher::Event::Apply(object)) => {
                 collector.seen(Node::new(kind.clone(), &object.metadata));
