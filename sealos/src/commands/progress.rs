@@ -53,7 +53,11 @@ impl Display {
             Progress::Resolving { image, registry } => self.state(&format!("asking {registry} for {image}")),
             Progress::Layers { layers } => self.state(&format!("{} layers", layers.len())),
             Progress::Layer { digest, state, done, total } => self.layer(&digest, state, done, total),
-            Progress::Note { text } => self.note(&text),
+            Progress::Note { text } => {
+                // What was being waited for is over: the note says how.
+                self.clear();
+                self.note(&text);
+            }
             Progress::Step { step, of, text, cached } => {
                 let cached = if cached { " (cached)" } else { "" };
                 self.note(&format!("[{step}/{of}] {text}{cached}"));
