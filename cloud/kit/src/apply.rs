@@ -44,17 +44,16 @@ pub fn message(error: &kube::Error) -> String {
     }
 }
 
-/// A handle for an object of any kind, in its namespace if it has one.
-pub fn api_for(
-    client: &Client,
-    namespace: &str,
-    object: &Value,
-) -> Result<(Api<DynamicObject>, ApiResource), Error> {
+/// A handle for an object of any kind, in a namespace or, without one, of the whole cluster.
+fn api_for(client: &Client, namespace: Option<&str>, object: &Value) -> Result<Api<DynamicObject>, Error> {
     let text = |key: &'static str| object[key].as_str().ok_or(Error::Incomplete(key));
     let (api_version, kind) = (text("apiVersion")?, text("kind")?);
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    Ok((Api::namespaced_with(client.clone(), namespace, &resource), resource))
+    Ok(match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    })
 }
 
 /// Applies namespaced objects in order. If one is refused, those that this call created are deleted again.
@@ -66,7 +65,7 @@ pub async fn apply_all(
     let mut written = Vec::with_capacity(objects.len());
     let mut created = Vec::new();
     for object in objects {
-        match apply(client, namespace, object).await {
+        match apply_new(client, namespace, object).await {
             Ok((done, new)) => {
                 if new {
                     created.push(object);
@@ -84,22 +83,33 @@ pub async fn apply_all(
     Ok(written)
 }
 
-/// Applies one object; also says whether it is new.
-async fn apply(client: &Client, namespace: &str, object: &Value) -> Result<(DynamicObject, bool), Error> {
-    let (api, _) = api_for(client, namespace, object)?;
-    let name = object["metadata"]["name"].as_str().ok_or(Error::Incomplete("metadata.name"))?;
-    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
-    let refused =
-        |source| Error::Refused { kind: kind.clone(), name: name.to_owned(), source: Box::new(source) };
-    let existed = api.get_metadata_opt(name).await.map_err(refused)?.is_some();
+/// Applies one object, in a namespace or, without one, of the whole cluster.
+pub async fn apply(client: &Client, namespace: Option<&str>, object: &Value) -> Result<DynamicObject, Error> {
+    let api = api_for(client, namespace, object)?;
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let done = api.patch(name, &params, &Patch::Apply(object)).await.map_err(refused)?;
-    Ok((done, !existed))
+    api.patch(name_of(object)?, &params, &Patch::Apply(object)).await.map_err(refused(object))
+}
+
+/// Applies one object; also says whether it is new.
+async fn apply_new(client: &Client, namespace: &str, object: &Value) -> Result<(DynamicObject, bool), Error> {
+    let api = api_for(client, Some(namespace), object)?;
+    let existed = api.get_metadata_opt(name_of(object)?).await.map_err(refused(object))?.is_some();
+    Ok((apply(client, Some(namespace), object).await?, !existed))
+}
+
+fn name_of(object: &Value) -> Result<&str, Error> {
+    object["metadata"]["name"].as_str().ok_or(Error::Incomplete("metadata.name"))
+}
+
+fn refused(object: &Value) -> impl FnOnce(kube::Error) -> Error {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+    move |source| Error::Refused { kind, name, source: Box::new(source) }
 }
 
 async fn undo(client: &Client, namespace: &str, object: &Value) {
-    let Ok((api, _)) = api_for(client, namespace, object) else { return };
-    let Some(name) = object["metadata"]["name"].as_str() else { return };
+    let Ok(api) = api_for(client, Some(namespace), object) else { return };
+    let Ok(name) = name_of(object) else { return };
     if let Err(error) = api.delete(name, &DeleteParams::background()).await {
         tracing::warn!(%name, %error, "could not take back an object of a failed deployment");
     }

@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, PostParams};
+use sealos_kit::apply::apply;
 use serde_json::json;
 
 const NAMESPACE: &str = "user-system";
@@ -24,26 +25,11 @@ pub(crate) async fn ensure_admin(client: &kube::Client) -> Result<()> {
         }),
     ];
     for object in &objects {
-        apply(client, object)
+        apply(client, object["metadata"]["namespace"].as_str(), object)
             .await
             .with_context(|| format!("write the administrator's {}", object["kind"]))?;
     }
     Ok(())
-}
-
-async fn apply(client: &kube::Client, object: &serde_json::Value) -> kube::Result<()> {
-    use kube::api::DynamicObject;
-    use kube::core::{ApiResource, GroupVersionKind};
-    let text = |key: &str| object[key].as_str().unwrap_or_default();
-    let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("kind")));
-    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let params = PatchParams::apply(sealos_kit::labels::FIELD_MANAGER).force();
-    api.patch(name, &params, &Patch::Apply(object)).await.map(drop)
 }
 
 /// A new bearer token of the administrator's.
