@@ -5,6 +5,7 @@ mod forward;
 mod handler;
 mod records;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub use records::{HeadlessEndpoint, NamedPort, NamedService, Records, Target};
 /// A silent TCP client is closed after this long.
 const TCP_IDLE: Duration = Duration::from_secs(10);
 const TCP_RESPONSES: usize = 32;
+/// How often a port free for both UDP and TCP is looked for when any will do.
+const ANY_PORT_ATTEMPTS: usize = 16;
 
 /// A running name server. It stops with the token it was started with.
 #[derive(Debug, Clone)]
@@ -48,10 +51,8 @@ impl Server {
         upstream: Upstream,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
-        let attempt = || format!("listen for name queries on {bind}");
-        let udp = UdpSocket::bind(bind).await.map_err(Error::io(attempt()))?;
-        let address = udp.local_addr().map_err(Error::io(attempt()))?;
-        let tcp = TcpListener::bind(address).await.map_err(Error::io(attempt()))?;
+        let (udp, tcp, address) =
+            listen(bind).await.map_err(Error::io(format!("listen for name queries on {bind}")))?;
         let records = Arc::new(ArcSwap::from_pointee(Records::new(cluster_domain, &[], &[])));
         let handler = Handler::new(Arc::clone(&records), Forwarder::new(upstream, address));
         let mut server = hickory_server::Server::new(handler);
@@ -70,6 +71,21 @@ impl Server {
     /// Replaces all names at once.
     pub fn set_records(&self, records: Records) {
         self.records.store(Arc::new(records));
+    }
+}
+
+/// Both sockets on one port. A port that the system chose for UDP may be taken for TCP: then another one.
+async fn listen(bind: SocketAddr) -> io::Result<(UdpSocket, TcpListener, SocketAddr)> {
+    let mut attempts_left = if bind.port() == 0 { ANY_PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts_left -= 1;
+        let udp = UdpSocket::bind(bind).await?;
+        let address = udp.local_addr()?;
+        match TcpListener::bind(address).await {
+            Ok(tcp) => return Ok((udp, tcp, address)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts_left > 0 => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
