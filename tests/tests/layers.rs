@@ -26,6 +26,11 @@ fn graph() -> BTreeMap<String, (String, Vec<String>)> {
         .collect()
 }
 
+/// The part of a half that a room belongs to: its first two folders.
+fn part(room: &str) -> &str {
+    room.match_indices('/').nth(1).map_or(room, |(end, _)| room.split_at(end).0)
+}
+
 /// Whether a crate in `room` may use the crate `name`, which is in `used` if it is ours.
 fn allowed(room: &str, name: &str, used: Option<&str>) -> bool {
     let layer = room.split('/').next().unwrap_or_default();
@@ -36,7 +41,12 @@ fn allowed(room: &str, name: &str, used: Option<&str>) -> bool {
         "kubernetes" => used_layer.is_none_or(|l| l == "engines" || l == "kubernetes"),
         // The console shows what the other parts do, through their planners.
         "cloud" if room == "cloud/console" => used_layer.is_none_or(|l| l == "engines" || l == "cloud"),
-        "cloud" => used_layer.is_none_or(|l| l == "engines") || used == Some("cloud/kit"),
+        // A part may be several crates in one folder.
+        "cloud" => {
+            used_layer.is_none_or(|l| l == "engines")
+                || used == Some("cloud/kit")
+                || used.is_some_and(|used| part(used) == part(room))
+        }
         _ => true,
     }
 }
@@ -62,6 +72,8 @@ fn the_rule_refuses_what_the_design_forbids() {
     assert!(!allowed("kubernetes/api", "sealos-apps", Some("cloud/apps")));
     assert!(!allowed("cloud/apps", "sealos-node", Some("kubernetes/node")));
     assert!(!allowed("cloud/apps", "sealos-ingress", Some("cloud/ingress")));
+    assert!(!allowed("cloud/databases/ha", "sealos-buckets", Some("cloud/buckets")));
+    assert!(allowed("cloud/databases/ha", "sealos-db-engines", Some("cloud/databases/engines")));
     assert!(allowed("cloud/apps", "sealos-kit", Some("cloud/kit")));
     assert!(allowed("sealos", "sealos-node", Some("kubernetes/node")));
 }

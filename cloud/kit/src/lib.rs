@@ -2,6 +2,7 @@
 //! know which cluster is behind the client, nor any single part (apps, databases, …).
 
 pub mod apply;
+pub mod exec;
 pub mod labels;
 pub mod names;
 pub mod quantity;

@@ -1,0 +1,1 @@
+//! Backups of databases: streamed out of the pods into a bucket, restored, and proved by drills.

@@ -1,0 +1,1 @@
+//! Roles, failover and fencing: who of a database's pods takes writes. Clients of the API only.

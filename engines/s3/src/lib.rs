@@ -1,0 +1,1 @@
+//! The S3 protocol over a disk. Knows nothing of Kubernetes.
