@@ -72,6 +72,7 @@ impl Apps {
         if let Some(before) = &before {
             self.make_way(before, &plan).await?;
         }
+        self.provide_services(&app).await?;
         self.write(&plan).await?;
         self.prune(&plan).await?;
         Ok(plan)
@@ -227,7 +228,7 @@ impl Apps {
         self.patch_workload(&workload, name, &patch, "restart").await
     }
 
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place {
             workspace: self.workspace.clone(),
             domain: self.domain.clone(),

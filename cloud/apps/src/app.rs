@@ -6,6 +6,7 @@ use sealos_kit::names::AppName;
 use sealos_kit::quantity::{Bytes, Cpu};
 
 use crate::draft::{Autoscale, ConfigFile, Draft, EnvValue, Port, Protocol, Registry, Storage};
+use crate::services::{AppDatabase, BucketDetails, DatabaseDetails, Engine};
 
 const DEFAULT_CPU: Cpu = Cpu::from_millis(200);
 /// The smallest share that the kernel hands out.
@@ -15,6 +16,7 @@ pub(crate) const MAX_REPLICAS: u32 = 100;
 const MAX_STORAGE: Bytes = Bytes::new(1 << 40);
 /// With less, no container gets as far as its first instruction.
 const MIN_MEMORY: Bytes = Bytes::new(4 << 20);
+const MAX_DATABASE_REPLICAS: u32 = 20;
 /// A ConfigMap holds 1 MiB in all.
 const MAX_FILES: usize = 900 << 10;
 
@@ -32,6 +34,8 @@ pub struct App {
     pub(crate) env: BTreeMap<String, EnvValue>,
     pub(crate) files: Vec<ConfigFile>,
     pub(crate) storage: Vec<Storage>,
+    pub(crate) database: Option<AppDatabase>,
+    pub(crate) bucket: Option<BucketDetails>,
     pub(crate) command: Vec<String>,
     pub(crate) args: Vec<String>,
     pub(crate) registry: Option<Registry>,
@@ -82,6 +86,8 @@ impl App {
         check.files(&draft.files);
         check.storage(&draft);
         check.registry(draft.registry.as_ref());
+        let database = check.database(&draft);
+        let bucket = check.bucket(&draft);
         let (Some(name), true) = (name, check.0.is_empty()) else { return Err(Invalid(check.0)) };
         Ok(Self {
             name,
@@ -94,6 +100,8 @@ impl App {
             env: draft.env,
             files: draft.files,
             storage: draft.storage,
+            database,
+            bucket,
             command: draft.command,
             args: draft.args,
             registry: draft.registry,
@@ -258,6 +266,42 @@ impl Checker {
         if registry.is_some_and(|r| r.username.is_empty() || r.password.is_empty()) {
             self.refuse("registry", "a private registry needs a user name and a password");
         }
+    }
+}
+
+impl Checker {
+    fn database(&mut self, draft: &Draft) -> Option<AppDatabase> {
+        let asked = DatabaseDetails::from(draft.database.clone()?);
+        let name = asked.name.clone().unwrap_or_else(|| format!("{}-db", draft.name));
+        if asked.name.is_some()
+            && let Err(error) = AppName::parse(&name)
+        {
+            self.refuse("database.name", error.to_string().replace("app name", "database name"));
+        }
+        if asked.replicas == Some(0) {
+            self.refuse("database.replicas", "a database needs one replica at least");
+        }
+        if asked.replicas.is_some_and(|n| n > MAX_DATABASE_REPLICAS) {
+            let most = format!("a database has at most {MAX_DATABASE_REPLICAS} replicas");
+            self.refuse("database.replicas", most);
+        }
+        if asked.version.as_ref().is_some_and(|v| !v.starts_with(|c: char| c.is_ascii_digit())) {
+            self.refuse("database.version", "a version is a number such as `16` or `16.4.0`");
+        }
+        let engine = Engine::of(&asked.engine);
+        if engine.is_none() {
+            let message = format!("`{}` is no engine; take one of {}", asked.engine, Engine::known());
+            self.refuse("database.engine", message);
+        }
+        Some(AppDatabase { engine: engine?, name, asked })
+    }
+
+    fn bucket(&mut self, draft: &Draft) -> Option<BucketDetails> {
+        let bucket = BucketDetails::from(draft.bucket.clone()?);
+        if let Err(error) = AppName::parse(&bucket.name) {
+            self.refuse("bucket.name", error.to_string().replace("app name", "bucket name"));
+        }
+        Some(bucket)
     }
 }
 

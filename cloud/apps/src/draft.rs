@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use sealos_kit::quantity::{Bytes, Cpu};
 use serde::{Deserialize, Serialize};
 
+use crate::services::{Bucket, Database};
+
 /// An app as it was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
@@ -45,6 +47,12 @@ pub struct Draft {
     /// Directories that are kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub storage: Vec<Storage>,
+    /// A managed database; the app finds it by the variables `DATABASE_URL` and `DATABASE_*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
+    /// A bucket; the app finds it by `S3_BUCKET` and the variables of the AWS SDKs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Bucket>,
     /// Replaces the image's entrypoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,

@@ -11,7 +11,9 @@ mod draft;
 mod observe;
 mod ownership;
 mod plan;
+mod provide;
 mod readback;
+mod services;
 mod status;
 mod wait;
 mod workload;
@@ -23,6 +25,7 @@ pub use draft::{
     Autoscale, Build, BuildDetails, ConfigFile, Draft, EnvValue, Metric, Port, Protocol, Registry, Storage,
 };
 pub use plan::{Place, Plan, plan};
+pub use services::{Backup, Bucket, BucketDetails, Database, DatabaseDetails, Policy};
 pub use status::{Address, AppStatus, Phase, PodStatus, Replicas};
 pub use wait::Progress;
 

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::app::{App, file_key};
 use crate::draft::{Metric, Port, Protocol};
+use crate::services;
 use crate::workload::workload;
 
 /// Where an app goes.
@@ -28,6 +29,9 @@ pub struct Place {
 pub struct Plan {
     /// The app's name.
     pub name: String,
+    /// The database and bucket that the app leans on. They outlive the app, and one that exists is
+    /// used as it is.
+    pub services: Vec<Value>,
     /// The objects.
     pub objects: Vec<Value>,
     /// The public host names.
@@ -48,7 +52,14 @@ pub fn plan(app: &App, place: &Place) -> Plan {
     for (port, host) in routed.iter().zip(&hosts) {
         objects.push(ingress(app, port, host, place));
     }
-    Plan { name: app.name().to_owned(), objects, hosts }
+    Plan { name: app.name().to_owned(), services: services::services(app), objects, hosts }
+}
+
+impl Plan {
+    /// Everything, in the order in which it is to be written.
+    pub fn all(&self) -> impl Iterator<Item = &Value> {
+        self.services.iter().chain(&self.objects)
+    }
 }
 
 /// Labels that every object of the app carries.

@@ -9,6 +9,7 @@ use sealos_kit::quantity::Bytes;
 
 use crate::actions::Observed;
 use crate::draft::{Autoscale, ConfigFile, Draft, EnvValue, Metric, Port, Protocol, Registry, Storage};
+use crate::services;
 
 /// The request that would make these objects.
 pub(crate) fn draft_of(
@@ -21,6 +22,8 @@ pub(crate) fn draft_of(
     let status = observed.status();
     let container = observed.workload.container();
     let autoscale = scalers.first().and_then(autoscale);
+    let (database, bucket) = (linked(observed, labels::DATABASE), linked(observed, labels::BUCKET));
+    let of_services = services::variable_names(database.as_ref(), bucket.as_ref());
     let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     Draft {
         image: Some(status.image.clone()),
@@ -32,8 +35,11 @@ pub(crate) fn draft_of(
         env: container
             .iter()
             .flat_map(|c| c.env.iter().flatten())
+            .filter(|v| !of_services.contains(&v.name.as_str()))
             .filter_map(|v| Some((v.name.clone(), env(v)?)))
             .collect(),
+        database,
+        bucket,
         files: files_of(observed, files),
         storage: storage(observed),
         command: container.map(|c| listed(&c.command)).unwrap_or_default(),
@@ -42,6 +48,12 @@ pub(crate) fn draft_of(
         name: status.name,
         ..Draft::default()
     }
+}
+
+/// A service as it was asked for.
+fn linked<T: serde::de::DeserializeOwned>(observed: &Observed, annotation: &str) -> Option<T> {
+    let text = observed.workload.metadata.annotations.as_ref()?.get(annotation)?;
+    serde_json::from_str(text).ok()
 }
 
 /// The credentials of a private registry: without them the next deploy would take them away.

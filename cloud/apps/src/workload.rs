@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::app::{App, file_key};
 use crate::draft::{EnvValue, Protocol};
 use crate::plan::{Place, app_labels, port_name, service_name};
+use crate::services;
 
 /// The Deployment, or the StatefulSet if the app keeps data.
 pub(crate) fn workload(app: &App, place: &Place) -> Value {
@@ -43,6 +44,9 @@ fn annotations(app: &App) -> Value {
         let total = app.storage.iter().map(|s| s.size.get()).sum();
         all[labels::RESIZE] = json!(Bytes::new(total).to_string());
     }
+    for (key, value) in services::annotations(app) {
+        all[key] = json!(value);
+    }
     if let Some(remark) = &app.remark {
         all[labels::REMARK] = json!(remark);
     }
@@ -62,7 +66,7 @@ fn claims(app: &App) -> Value {
 fn template(app: &App, place: &Place) -> Value {
     let mut spec = json!({
         "automountServiceAccountToken": false,
-        "containers": [container(app)],
+        "containers": [container(app, place)],
     });
     if app.is_stateful() {
         spec["terminationGracePeriodSeconds"] = json!(10);
@@ -85,7 +89,7 @@ fn template(app: &App, place: &Place) -> Value {
     json!({ "metadata": { "labels": labels }, "spec": spec })
 }
 
-fn container(app: &App) -> Value {
+fn container(app: &App, place: &Place) -> Value {
     let mut container = json!({
         "name": app.name(),
         "image": app.image,
@@ -98,7 +102,8 @@ fn container(app: &App) -> Value {
     };
     set("command", json!(app.command), !app.command.is_empty());
     set("args", json!(app.args), !app.args.is_empty());
-    set("env", app.env.iter().map(|(name, value)| env(name, value)).collect(), !app.env.is_empty());
+    let env = variables(app, place);
+    set("env", json!(env), !env.is_empty());
     let ports = app.ports.iter().map(
         |p| json!({ "name": port_name(p), "containerPort": p.port, "protocol": p.protocol.transport() }),
     );
@@ -130,6 +135,13 @@ fn resources(app: &App) -> Value {
     // Whole mebibytes read better; amounts below ten of them keep their bytes.
     let request = if memory >= 10 * mib { memory / 10 / mib * mib } else { memory / 10 };
     json!({ "limits": amounts(cpu, memory), "requests": amounts(cpu / 10, request) })
+}
+
+/// Those of the services first, so that the app's own may refer to them or take their place.
+fn variables(app: &App, place: &Place) -> Vec<Value> {
+    let own = |variable: &Value| variable["name"].as_str().is_some_and(|name| app.env.contains_key(name));
+    let linked = services::variables(app, place).into_iter().filter(|variable| !own(variable));
+    linked.chain(app.env.iter().map(|(name, value)| env(name, value))).collect()
 }
 
 fn env(name: &str, value: &EnvValue) -> Value {

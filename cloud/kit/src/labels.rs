@@ -19,6 +19,10 @@ pub const MAX_REPLICAS: &str = "deploy.cloud.sealos.io/maxReplicas";
 pub const RESIZE: &str = "deploy.cloud.sealos.io/resize";
 /// What a stopped app goes back to: `{"target": …, "value": …}`.
 pub const PAUSE: &str = "deploy.cloud.sealos.io/pause";
+/// On an app's workload: the database it was deployed with, as JSON.
+pub const DATABASE: &str = "deploy.cloud.sealos.io/database";
+/// On an app's workload: the bucket it was deployed with, as JSON.
+pub const BUCKET: &str = "deploy.cloud.sealos.io/bucket";
 /// A free text of the user's.
 pub const REMARK: &str = "cloud.sealos.io/remark";
 /// The field manager under which the platform applies objects.

@@ -33,10 +33,18 @@ pub(crate) async fn deploy_source(found: &Found, args: &Deploy) -> Result<Vec<St
     let mut plans = Vec::new();
     for request in requests {
         request.notes.iter().for_each(|note| display.note(&format!("{}: {note}", request.draft.name)));
+        if !args.dry_run {
+            provide(&apps, &request).await?;
+        }
         let draft = with_image(found, request, args, &mut display).await?;
         if args.dry_run {
             print_objects(&apps.preview(draft)?)?;
             continue;
+        }
+        if !args.no_wait {
+            let limit = Duration::from_secs(args.timeout);
+            let report = |state: &str| display.state(&format!("{}: {state}", draft.name));
+            apps.wait_services(draft.clone(), limit, report).await?;
         }
         plans.push(apps.deploy(draft).await?);
     }
@@ -53,8 +61,19 @@ pub(crate) async fn deploy_source(found: &Found, args: &Deploy) -> Result<Vec<St
     Ok(urls)
 }
 
+/// Lets the database and the bucket come up while the image is built.
+async fn provide(apps: &Apps, request: &Request) -> Result<()> {
+    let mut draft = request.draft.clone();
+    if draft.database.is_none() && draft.bucket.is_none() {
+        return Ok(());
+    }
+    // The image comes later; all else is checked before anything is made.
+    draft.image = draft.image.or_else(|| draft.build.as_ref().map(|_| "sealos.local/coming".to_owned()));
+    Ok(apps.provide(draft).await?)
+}
+
 fn print_objects(plan: &Plan) -> Result<()> {
-    for object in &plan.objects {
+    for object in plan.all() {
         output::line("---");
         output::value(output::Format::Yaml, object)?;
     }
