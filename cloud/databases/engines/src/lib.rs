@@ -4,6 +4,10 @@
 //! The rest of `cloud/databases` treats all engines alike and reaches them through the scripts, whose
 //! contract is in [`scripts`].
 
+pub mod engine;
 pub mod images;
 pub mod names;
+pub mod parameters;
 pub mod scripts;
+
+pub use engine::{Engine, Version};
