@@ -9,10 +9,34 @@ import { World } from './world.ts'
 
 const PREFIX = '/api/v1'
 
+const readBytes = async (request: IncomingMessage): Promise<Buffer<ArrayBuffer>> => {
+  const chunks: Buffer[] = []
+  // Requests of the HTTP module come as buffers.
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
 const readBody = async (request: IncomingMessage): Promise<unknown> => {
-  let text = ''
-  for await (const chunk of request) text += String(chunk)
+  const text = String(await readBytes(request))
   return text ? JSON.parse(text) : undefined
+}
+
+/** What an object holds: neither sent nor received as JSON. */
+const content = async (world: World, url: URL, request: IncomingMessage, response: ServerResponse) => {
+  const bucket = url.pathname.split('/').at(-2) ?? ''
+  const key = url.searchParams.get('key') ?? ''
+  if (request.method === 'PUT') {
+    const type = request.headers['content-type'] ?? 'application/octet-stream'
+    const { status, body } = world.buckets.put(bucket, key, type, new Uint8Array(await readBytes(request)))
+    response.writeHead(status, { 'Content-Type': 'application/json' })
+    return response.end(body === undefined ? undefined : JSON.stringify(body))
+  }
+  const found = world.buckets.content(bucket, key)
+  response.writeHead(found ? 200 : 404, {
+    'Content-Type': found?.type ?? 'text/plain',
+    ...(url.searchParams.get('how') === 'inline' ? {} : { 'Content-Disposition': 'attachment' }),
+  })
+  return response.end(found?.body)
 }
 
 const stream = (world: World, response: ServerResponse): void => {
@@ -48,7 +72,8 @@ const line = (): string => {
 }
 
 const logs = (world: World, socket: WebSocket, app: string, only: string | null): void => {
-  const pods = world.pods(app).map(pod => pod.name)
+  const own = world.pods(app).map(pod => pod.name)
+  const pods = own.length > 0 ? own : world.databases.pods(app)
   const from = only ? pods.filter(pod => pod === only) : pods
   const send = (message: LogMessage) => socket.send(JSON.stringify(message))
   const lines = (count: number, spread: number) =>
@@ -115,8 +140,9 @@ export const mock = (): Plugin => ({
       if (!url.pathname.startsWith(PREFIX)) return next()
       const path = url.pathname.slice(PREFIX.length)
       if (path.endsWith('/stream')) return stream(world, response)
+      if (path.endsWith('/content')) return void content(world, url, request, response)
       void readBody(request).then(body => {
-        const { status, body: data } = answer(world, request.method ?? 'GET', path, body)
+        const { status, body: data } = answer(world, request.method ?? 'GET', `${path}${url.search}`, body)
         response.writeHead(status, { 'Content-Type': 'application/json' })
         response.end(data === undefined ? undefined : JSON.stringify(data))
       })

@@ -1,6 +1,7 @@
 /** The console's API over a `World`. The same paths as the server's, so that tests can use either. */
 
 import type { AppSpec } from '../src/api/types'
+import { engines } from './engines.ts'
 import type { Full } from './seeds.ts'
 import { full, type Answer, type World } from './world.ts'
 
@@ -82,9 +83,11 @@ const look = (world: World, name: string, part: string): Answer | undefined => {
   }
 }
 
-/** Answers one request. */
-export const answer = (world: World, method: string, path: string, body: unknown): Answer => {
-  const [root, , part, name, action] = path.split('/').filter(Boolean).map(decodeURIComponent)
+/** Answers one request; the path may have a query. */
+export const answer = (world: World, method: string, address: string, body: unknown): Answer => {
+  const [path = '', query = ''] = address.split('?')
+  const [root, , part, ...rest] = path.split('/').filter(Boolean).map(decodeURIComponent)
+  const [name, action] = rest
   const missing: Answer = {
     status: 404,
     body: { error: { code: 'NotFound', message: `No such address: ${path}` } },
@@ -93,7 +96,12 @@ export const answer = (world: World, method: string, path: string, body: unknown
     return ok({ user: 'admin', domain: world.domain, version: '0.1.0', workspaces: ['default'] })
   if (root === 'capacity') return ok(world.capacity())
   if (root === 'logout') return { status: 204 }
+  if (root === 'engines') return ok(engines)
   if (root !== 'workspaces') return missing
+  if (part === 'databases') return world.databases.answer(method, rest, body) ?? missing
+  if (part === 'buckets')
+    return world.buckets.answer(method, rest, new URLSearchParams(query), body) ?? missing
+  if (part === 'bucket-keys') return world.buckets.keys(method)
   if (part === 'metrics') return ok(world.workspaceMetrics())
   // The client sends a whole spec here.
   const spec = body as AppSpec

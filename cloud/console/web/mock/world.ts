@@ -17,6 +17,8 @@ import type {
   WorkspaceMetrics,
 } from '../src/api/types'
 import { parseBytes, parseCpu } from '../src/lib/units.ts'
+import { Buckets } from './buckets.ts'
+import { Databases } from './databases.ts'
 import { seeds, type Full } from './seeds.ts'
 
 const START_MS = 2_500
@@ -65,10 +67,14 @@ export const full = (spec: AppSpec): Full => ({
 
 export class World {
   readonly domain = 'localhost'
+  readonly databases: Databases
+  readonly buckets: Buckets
   #entries = new Map<string, Entry>()
   #listeners = new Set<() => void>()
 
   constructor(readonly now: () => number = Date.now) {
+    this.databases = new Databases(now)
+    this.buckets = new Buckets(now)
     for (const { spec, hoursAgo, stopped } of seeds) {
       const since = now() - hoursAgo * 3_600_000
       const createdAt = new Date(since).toISOString()
@@ -341,6 +347,7 @@ export class World {
         requested: requested(app => parseBytes(app.memory ?? '') ?? 0),
       },
       pods: { total: 110, used: pods + 4 },
+      storageBytes: { total: 240 * 1024 ** 3, used: 61 * 1024 ** 3, requested: 52 * 1024 ** 3 },
     }
   }
 }

@@ -1,6 +1,6 @@
 /** The addresses of the console. Loaders start what a page reads; pages show it as it comes. */
 
-import { createBrowserRouter, Outlet, redirect } from 'react-router'
+import { createBrowserRouter, Outlet, redirect, type RouteObject } from 'react-router'
 import { ApiError } from './api/client'
 import { appsQuery, capacityQuery, queries, sessionQuery, workspaceMetricsQuery } from './api/queries'
 import { NotFound, RouteTrouble } from './pages/trouble'
@@ -14,6 +14,67 @@ const session = async () => {
     throw error
   }
 }
+
+const databaseRoutes: RouteObject[] = [
+  { path: 'databases', lazy: async () => ({ Component: (await import('./pages/databases')).default }) },
+  {
+    path: 'databases/new',
+    lazy: async () => ({ Component: (await import('./pages/database-new')).default }),
+  },
+  {
+    path: 'databases/:name',
+    lazy: async () => ({ Component: (await import('./pages/database/database')).default }),
+    children: [
+      {
+        index: true,
+        lazy: async () => ({ Component: (await import('./pages/database/overview')).default }),
+      },
+      {
+        path: 'metrics',
+        lazy: async () => ({ Component: (await import('./pages/database/metrics')).default }),
+      },
+      { path: 'query', lazy: async () => ({ Component: (await import('./pages/database/query')).default }) },
+      {
+        path: 'terminal',
+        lazy: async () => ({ Component: (await import('./pages/database/terminal')).default }),
+      },
+      { path: 'logs', lazy: async () => ({ Component: (await import('./pages/database/logs')).default }) },
+      {
+        path: 'backups',
+        lazy: async () => ({ Component: (await import('./pages/database/backups')).default }),
+      },
+      {
+        path: 'parameters',
+        lazy: async () => ({ Component: (await import('./pages/database/parameters')).default }),
+      },
+      {
+        path: 'events',
+        lazy: async () => ({ Component: (await import('./pages/database/events')).default }),
+      },
+      {
+        path: 'settings',
+        lazy: async () => ({ Component: (await import('./pages/database/settings')).default }),
+      },
+    ],
+  },
+]
+
+const bucketRoutes: RouteObject[] = [
+  { path: 'buckets', lazy: async () => ({ Component: (await import('./pages/buckets')).default }) },
+  {
+    path: 'buckets/:name',
+    lazy: async () => ({ Component: (await import('./pages/bucket/bucket')).default }),
+    children: [
+      { index: true, lazy: async () => ({ Component: (await import('./pages/bucket/files')).default }) },
+      { path: 'keys', lazy: async () => ({ Component: (await import('./pages/bucket/keys')).default }) },
+      { path: 'usage', lazy: async () => ({ Component: (await import('./pages/bucket/usage')).default }) },
+      {
+        path: 'settings',
+        lazy: async () => ({ Component: (await import('./pages/bucket/settings')).default }),
+      },
+    ],
+  },
+]
 
 export const router = createBrowserRouter([
   { path: '/logged-out', lazy: async () => ({ Component: (await import('./pages/logged-out')).default }) },
@@ -79,6 +140,8 @@ export const router = createBrowserRouter([
                   },
                 ],
               },
+              ...databaseRoutes,
+              ...bucketRoutes,
               { path: '*', Component: NotFound },
             ],
           },

@@ -17,7 +17,8 @@ export class ApiError extends Error {
   }
 }
 
-const toError = async (response: Response): Promise<ApiError> => {
+/** What a refusal says. */
+export const toError = async (response: Response): Promise<ApiError> => {
   const text = await response.text()
   try {
     // The server promises this shape for every refusal; anything else lands in the catch.
@@ -29,7 +30,13 @@ const toError = async (response: Response): Promise<ApiError> => {
   }
 }
 
-const request = async <T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> => {
+/** One question to the server, and its answer. */
+export const request = async <T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<T> => {
   let response: Response
   try {
     response = await fetch(`/api/v1${path}`, {

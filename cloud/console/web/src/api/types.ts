@@ -122,6 +122,8 @@ export interface Capacity {
   cpuMillis: { total: number; used: number; requested: number }
   memoryBytes: { total: number; used: number; requested: number }
   pods: { total: number; used: number }
+  /** What volumes may take of the disks; absent where nobody can tell. */
+  storageBytes?: { total: number; used: number; requested: number }
 }
 
 export interface Session {

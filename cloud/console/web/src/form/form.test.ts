@@ -23,7 +23,7 @@ const good = (change: Partial<Draft> = {}): Draft => ({
 })
 
 test.each([
-  ['', 'Give the app a name'],
+  ['', 'Give it a name'],
   ['Web', 'Begin with a lower-case letter'],
   ['web_1', 'Letters, digits and hyphens only: “_” cannot be used'],
   ['web-', 'End with a letter or digit'],

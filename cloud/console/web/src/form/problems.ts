@@ -8,6 +8,7 @@ import { routed, type Draft } from './draft'
 export type Problems = Record<string, string>
 
 const MI = 1024 * 1024
+const NO_NAMES: ReadonlySet<string> = new Set()
 const MAX_REPLICAS = 100
 const IMAGE =
   /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::\d+)?(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/
@@ -15,7 +16,7 @@ const ENV_NAME = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/
 const HOST = /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)+$/
 
 export const nameProblem = (name: string, taken: ReadonlySet<string>): string | undefined => {
-  if (name === '') return 'Give the app a name'
+  if (name === '') return 'Give it a name'
   if (name.length > 25) return `At most 25 characters; this has ${name.length}`
   if (!/^[a-z]/.test(name)) return 'Begin with a lower-case letter'
   if (/[A-Z]/.test(name)) return 'Use lower-case letters only'
@@ -24,6 +25,12 @@ export const nameProblem = (name: string, taken: ReadonlySet<string>): string | 
   if (name.endsWith('-')) return 'End with a letter or digit'
   if (taken.has(name)) return `“${name}” is taken in this workspace`
   return undefined
+}
+
+/** A bucket's name is part of host names and of the name that S3 clients see. */
+export const bucketNameProblem = (name: string): string | undefined => {
+  if (name.length === 1 || name.length === 2) return 'At least 3 characters'
+  return nameProblem(name, NO_NAMES)
 }
 
 export const imageProblem = (image: string): string | undefined => {

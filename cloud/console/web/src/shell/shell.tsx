@@ -38,6 +38,8 @@ export const Shell = () => {
     n: deploy,
     '?': () => setHelp(true),
     a: () => void navigate(`/w/${workspace}`),
+    d: () => void navigate(`/w/${workspace}/databases`),
+    b: () => void navigate(`/w/${workspace}/buckets`),
   })
   // The session ended while the page was open, or in another tab.
   if (error instanceof ApiError && error.status === 401) return <Navigate to="/logged-out" replace />

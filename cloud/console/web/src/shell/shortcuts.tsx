@@ -9,7 +9,9 @@ const KEYS: [keys: string[], what: string][] = [
   [['/'], 'Search'],
   [['C', 'N'], 'Deploy an app'],
   [['A'], 'All apps'],
-  [['1', '6'], 'Tabs of an app'],
+  [['D'], 'All databases'],
+  [['B'], 'All buckets'],
+  [['1', '9'], 'Tabs of what is open'],
   [['?'], 'This list'],
 ]
 
@@ -28,7 +30,7 @@ export const Shortcuts = ({
           <dd>
             {keys.map((key, i) => (
               <Fragment key={key}>
-                {i > 0 && <span className="faint small">{key === '6' ? 'to' : 'or'}</span>}
+                {i > 0 && <span className="faint small">{key === '9' ? 'to' : 'or'}</span>}
                 <Kbd>{key}</Kbd>
               </Fragment>
             ))}

@@ -1,10 +1,23 @@
 /** Where one can go, whose workspace it is, and how full the machine is. */
 
 import { useQuery } from '@tanstack/react-query'
-import { Boxes, ChevronsUpDown, CircleHelp, LogOut, Moon, Plus, Sun, SunMoon } from 'lucide-react'
+import {
+  Boxes,
+  ChevronsUpDown,
+  CircleHelp,
+  Database,
+  LogOut,
+  Moon,
+  PaintBucket,
+  Plus,
+  Sun,
+  SunMoon,
+} from 'lucide-react'
 import { Link, NavLink, useNavigate } from 'react-router'
 import { api } from '../api/client'
 import type { LiveState } from '../api/live'
+import { bucketsQuery } from '../api/buckets'
+import { databasesQuery } from '../api/databases'
 import { appsQuery, capacityQuery, queries, sessionQuery } from '../api/queries'
 import { bytes, cores } from '../lib/units'
 import { IconButton } from '../ui/button'
@@ -21,6 +34,8 @@ interface Props {
 
 export const Sidebar = ({ workspace, live, onHelp }: Props) => {
   const { data: apps } = useQuery(appsQuery(workspace))
+  const { data: databases } = useQuery(databasesQuery(workspace))
+  const { data: buckets } = useQuery(bucketsQuery(workspace))
   return (
     <div className={css.sidebar}>
       <Link to={`/w/${workspace}`} className={css.brand}>
@@ -33,6 +48,16 @@ export const Sidebar = ({ workspace, live, onHelp }: Props) => {
           <Boxes aria-hidden />
           <span className="grow">Apps</span>
           {apps && <span className={`${css.count} nums`}>{apps.length}</span>}
+        </NavLink>
+        <NavLink to={`/w/${workspace}/databases`} className={css.link ?? ''}>
+          <Database aria-hidden />
+          <span className="grow">Databases</span>
+          {databases && <span className={`${css.count} nums`}>{databases.length}</span>}
+        </NavLink>
+        <NavLink to={`/w/${workspace}/buckets`} className={css.link ?? ''}>
+          <PaintBucket aria-hidden />
+          <span className="grow">Buckets</span>
+          {buckets && <span className={`${css.count} nums`}>{buckets.length}</span>}
         </NavLink>
         <NavLink to={`/w/${workspace}/deploy`} className={css.link ?? ''}>
           <Plus aria-hidden />

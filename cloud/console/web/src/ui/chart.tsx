@@ -1,4 +1,4 @@
-/** Lines over time, one per pod, drawn on a canvas. */
+/** Lines over time, one per pod or just one, drawn on a canvas. */
 
 import { useEffect, useRef, useState } from 'react'
 import UPlot from 'uplot'
@@ -18,6 +18,12 @@ interface Props {
   format: (value: number) => string
   /** For the axis, where the unit is clear. Must stay the same function. */
   short: (value: number) => string
+  /** Whether the values are bytes, whose axis counts in powers of two. */
+  binary?: boolean
+  /** The lowest top of the axis: what is small should look small. */
+  floor?: number
+  /** The top of the axis, for values that have one. */
+  ceiling?: number
 }
 
 const HEIGHT = 168
@@ -40,11 +46,11 @@ interface Look {
   tone: Props['tone']
   pods: string[]
   limit: boolean
+  binary: boolean
   format: (value: number) => string
 }
 
-const options = ({ width, tone, pods, limit, format }: Look): UPlot.Options => {
-  const binary = tone === 'second'
+const options = ({ width, tone, pods, limit, binary, format }: Look): UPlot.Options => {
   const [stroke, line, faint] = [resolve(tone), resolve('line'), resolve('ink-3')]
   const font = "11px 'Instrument Sans', sans-serif"
   const axis = { stroke: faint, font, grid: { stroke: line, width: 1 }, ticks: { show: false } }
@@ -95,14 +101,16 @@ const options = ({ width, tone, pods, limit, format }: Look): UPlot.Options => {
 const valueAt = (values: (number | null)[], i: number | null): number | null =>
   i === null ? (latest(values) ?? null) : (values[i] ?? null)
 
-export default function Chart({ title, tone, at, lines, limit, span, format, short }: Props) {
+export default function Chart(props: Props) {
+  const { title, tone, at, lines, limit, span, format, short, ceiling } = props
+  const { binary = false, floor = binary ? 2 ** 20 : 5 } = props
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<UPlot>(null)
   const [hovered, setHovered] = useState<number | null>(null)
   const pods = lines.map(({ pod }) => pod).join(' ')
   const most = Math.max(0, ...lines.flatMap(({ values }) => values.filter(value => value !== null)))
   const near = limit !== undefined && most > limit * 0.6
-  const top = Math.max(most * 1.2, near ? limit * 1.08 : 0, tone === 'second' ? 2 ** 20 : 5)
+  const top = ceiling ?? Math.max(most * 1.2, near ? limit * 1.08 : 0, floor)
 
   useEffect(() => {
     const host = box.current
@@ -114,6 +122,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format, sho
           tone,
           pods: pods ? pods.split(' ') : [],
           limit: near,
+          binary,
           format: short,
         }),
         hooks: { setCursor: [u => setHovered(u.cursor.idx ?? null)] },
@@ -128,7 +137,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format, sho
       observer.disconnect()
       made.destroy()
     }
-  }, [tone, pods, near, short])
+  }, [tone, pods, near, short, binary])
 
   // After every render: a plot that was made anew has no data yet.
   useEffect(() => {
@@ -165,7 +174,7 @@ export default function Chart({ title, tone, at, lines, limit, span, format, sho
         ref={box}
         className={css.plot}
         role="img"
-        aria-label={`${title} over time, up to ${format(most)} per pod`}
+        aria-label={`${title} over time, up to ${format(most)}${values.length > 1 ? ' per pod' : ''}`}
       />
     </figure>
   )

@@ -2,6 +2,7 @@
 
 import { useQuery } from '@tanstack/react-query'
 import { eventsQuery } from '../../api/queries'
+import type { AppEvent } from '../../api/types'
 import { age } from '../../lib/units'
 import { Card, Empty, Skeleton, Trouble } from '../../ui/bits'
 import { useApp } from './app'
@@ -19,26 +20,28 @@ export default function EventsTab() {
         <p>Scheduling, image pulls, starts, failed probes and crashes show here for about an hour.</p>
       </Empty>
     )
-  return (
-    <Card flush>
-      <ol className={css.events} aria-label="Events">
-        {data.map(event => (
-          <li key={event.id} data-type={event.type}>
-            <span className={`${css.when} faint small nums`} title={new Date(event.at).toLocaleString()}>
-              {age(event.at)} ago
-            </span>
-            <span className={css.mark} aria-hidden />
-            <div className="grow">
-              <p>
-                <strong>{event.reason}</strong>
-                {event.count > 1 && <span className={`${css.count} nums`}>× {event.count}</span>}
-                <span className="faint small mono"> {event.object}</span>
-              </p>
-              <p className={css.message}>{event.message}</p>
-            </div>
-          </li>
-        ))}
-      </ol>
-    </Card>
-  )
+  return <EventList events={data} />
 }
+
+export const EventList = ({ events }: { events: AppEvent[] }) => (
+  <Card flush>
+    <ol className={css.events} aria-label="Events">
+      {events.map(event => (
+        <li key={event.id} data-type={event.type}>
+          <span className={`${css.when} faint small nums`} title={new Date(event.at).toLocaleString()}>
+            {age(event.at)} ago
+          </span>
+          <span className={css.mark} aria-hidden />
+          <div className="grow">
+            <p>
+              <strong>{event.reason}</strong>
+              {event.count > 1 && <span className={`${css.count} nums`}>× {event.count}</span>}
+              <span className="faint small mono"> {event.object}</span>
+            </p>
+            <p className={css.message}>{event.message}</p>
+          </div>
+        </li>
+      ))}
+    </ol>
+  </Card>
+)

@@ -4,7 +4,6 @@ import { ArrowDown, Clock, Download, Eraser, Search, WrapText, X } from 'lucide-
 import { memo, useLayoutEffect, useRef, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { plain, spans } from '../../lib/ansi'
-import type { App } from '../../api/types'
 import type { Line, View } from '../../lib/log-store'
 import { plural } from '../../lib/units'
 import { socketUrl } from '../../api/client'
@@ -21,18 +20,32 @@ const TAIL = '1000'
 
 export default function LogsTab() {
   const app = useApp()
+  const path = `/workspaces/${app.workspace}/apps/${app.name}/logs`
+  return <LogView path={path} name={app.name} pods={app.pods.map(pod => pod.name)} />
+}
+
+interface ViewProps {
+  /** The socket's address; the download is beside it. */
+  path: string
+  name: string
+  /** The pods known before the socket names them. */
+  pods: string[]
+}
+
+/** The log of some pods, all or the one that the address names. */
+export const LogView = ({ path, name, pods }: ViewProps) => {
   const [params] = useSearchParams()
   const pod = params.get('pod') ?? ''
   const previous = params.get('previous') === '1'
-  const path = `/workspaces/${app.workspace}/apps/${app.name}/logs`
   const query = { tail: TAIL, ...(pod ? { pod } : {}), ...(previous ? { previous: '1' } : {}) }
   const url = socketUrl(path, query)
   const file = `/api/v1${path}.txt?${new URLSearchParams(query).toString()}`
-  return <Log key={url} app={app} url={url} file={file} pod={pod} previous={previous} />
+  return <Log key={url} name={name} known={pods} url={url} file={file} pod={pod} previous={previous} />
 }
 
 interface LogProps {
-  app: App
+  name: string
+  known: string[]
   url: string
   /** Where the whole log can be downloaded. */
   file: string
@@ -40,7 +53,7 @@ interface LogProps {
   previous: boolean
 }
 
-const Log = ({ app, url, file, pod, previous }: LogProps) => {
+const Log = ({ name, known, url, file, pod, previous }: LogProps) => {
   const [, setParams] = useSearchParams()
   const [text, setText] = useUrlText('q')
   const { view, clear } = useLogs(url)
@@ -58,7 +71,7 @@ const Log = ({ app, url, file, pod, previous }: LogProps) => {
       },
       { replace: true, preventScrollReset: true },
     )
-  const pods = view.pods.length > 0 ? view.pods : app.pods.map(other => other.name)
+  const pods = view.pods.length > 0 ? view.pods : known
   return (
     <section className={css.panel} aria-label="Logs">
       <header className={css.tools}>
@@ -113,12 +126,7 @@ const Log = ({ app, url, file, pod, previous }: LogProps) => {
           />
           <IconButton size="s" label="Clear the view" icon={<Eraser />} onClick={clear} />
           <Button asChild look="quiet" size="s" className={css.download ?? ''}>
-            <a
-              href={file}
-              download={`${app.name}.log`}
-              aria-label="Download the log"
-              title="Download the log"
-            >
+            <a href={file} download={`${name}.log`} aria-label="Download the log" title="Download the log">
               <Download aria-hidden />
             </a>
           </Button>
@@ -184,7 +192,7 @@ const Lines = ({ view, text, wrap, times, previous }: LinesProps) => {
           <p className={css.note}>
             {previous
               ? 'Nothing is kept from before the last restart.'
-              : 'No lines yet. What the app prints shows here at once.'}
+              : 'No lines yet. What is printed shows here at once.'}
           </p>
         )}
       </div>

@@ -122,6 +122,7 @@ const Charts = ({ app }: { app: App }) => {
               key={`memory ${theme}`}
               title="Memory"
               tone="second"
+              binary
               at={at}
               lines={cut('memoryBytes')}
               limit={parseBytes(app.memory ?? '')}

@@ -14,7 +14,8 @@ import { DeleteDialog } from '../delete-dialog'
 import { useApp } from './app'
 import css from './settings.module.css'
 
-const Setting = ({
+/** One thing that can be done, with what it means beside it. */
+export const Setting = ({
   title,
   text,
   danger,

@@ -13,18 +13,36 @@ import css from './terminal.module.css'
 
 export default function TerminalTab() {
   const app = useApp()
+  return (
+    <TerminalPanel
+      path={`/workspaces/${app.workspace}/apps/${app.name}/exec`}
+      pods={app.pods.filter(pod => pod.phase === 'Running' || pod.ready).map(pod => pod.name)}
+      none={terminalBlocked(app) ?? 'A terminal opens as soon as a pod of the app runs.'}
+    />
+  )
+}
+
+interface PanelProps {
+  /** The socket's address. */
+  path: string
+  /** The pods one can be in; the first is the one that is meant when none is chosen. */
+  pods: string[]
+  /** Why there is no pod. */
+  none: string
+}
+
+export const TerminalPanel = ({ path, pods, none }: PanelProps) => {
   const [params, setParams] = useSearchParams()
   const [run, setRun] = useState(1)
   const [state, setState] = useState<ScreenState>({ type: 'connecting' })
-  const running = app.pods.filter(pod => pod.phase === 'Running' || pod.ready)
   const asked = params.get('pod')
   // The pod that was chosen stays chosen even when it ends: its last screen is worth reading.
-  const [pod, setPod] = useState(asked ?? running[0]?.name)
-  const chosen = pod ?? running[0]?.name
+  const [pod, setPod] = useState(asked ?? pods[0])
+  const chosen = pod ?? pods[0]
   if (!chosen)
     return (
       <Empty picture={<SquareTerminal size={40} aria-hidden />} title="No container to open a terminal in">
-        <p>{terminalBlocked(app) ?? 'A terminal opens as soon as a pod of the app runs.'}</p>
+        <p>{none}</p>
       </Empty>
     )
   const choose = (name: string) => {
@@ -41,7 +59,7 @@ export default function TerminalTab() {
           value={chosen}
           onChange={event => choose(event.target.value)}
         >
-          {[...new Set([chosen, ...running.map(({ name }) => name)])].map(name => (
+          {[...new Set([chosen, ...pods])].map(name => (
             <option key={name} value={name}>
               {name}
             </option>
@@ -56,12 +74,7 @@ export default function TerminalTab() {
           </Button>
         )}
       </header>
-      <Screen
-        key={`${chosen} ${run}`}
-        path={`/workspaces/${app.workspace}/apps/${app.name}/exec`}
-        pod={chosen}
-        onState={setState}
-      />
+      <Screen key={`${chosen} ${run}`} path={path} pod={chosen} onState={setState} />
     </section>
   )
 }
