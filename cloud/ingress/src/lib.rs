@@ -26,7 +26,7 @@ pub struct Config {
     pub domain: String,
     pub http_port: u16,
     pub https_port: u16,
-    /// Hosts that lead to servers of the platform itself, and that no Ingress can take.
+    /// Hosts (or `*.` wildcards) that lead to servers of the platform itself, and that no Ingress can take.
     pub static_routes: Vec<(String, SocketAddr)>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend};
@@ -18,6 +19,8 @@ use crate::world::World;
 /// Classes whose Ingresses we serve; an Ingress without a class is ours too.
 const SERVED: [&str; 2] = ["nginx", "sealos"];
 const PAUSED: &str = "pause";
+/// How long the platform's own servers and their clients may be silent: they have limits of their own.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// What the cluster asks of the gateway.
 #[derive(Debug, Default)]
@@ -92,7 +95,7 @@ impl Builder<'_> {
     /// Whether the Ingress may use the host; the first namespace that asks gets it.
     fn claim(&mut self, ingress: &Arc<Ingress>, host: &str) -> bool {
         let namespace = ingress.namespace().unwrap_or_default();
-        let reserved = self.config.static_routes.iter().any(|(name, _)| name.eq_ignore_ascii_case(host));
+        let reserved = self.config.static_routes.iter().any(|(name, _)| covers(name, host));
         let owner = self.owners.entry(host.to_owned()).or_insert_with(|| namespace.clone());
         let reason = match (reserved, *owner == namespace) {
             (true, _) => Reason::Reserved,
@@ -127,12 +130,26 @@ impl Builder<'_> {
 
     fn finish(mut self) -> Plan {
         for (host, address) in &self.config.static_routes {
-            let route = Route::to(Backend::Endpoints(vec![*address]));
+            let options = RouteOptions {
+                read_timeout: PATIENCE,
+                send_timeout: PATIENCE,
+                ..RouteOptions::default()
+            };
+            let route = Route { backend: Backend::Endpoints(vec![*address]), options };
             let rule = PathRule { kind: PathKind::Prefix, path: "/".to_owned(), route };
             self.plan.table.hosts.insert(host.to_ascii_lowercase(), Host { paths: vec![rule] });
         }
         self.plan
     }
+}
+
+/// Whether a static route's name, which may be a `*.` wildcard, stands for a host.
+fn covers(name: &str, host: &str) -> bool {
+    let one_label_more = || {
+        let (_, below) = host.split_once('.')?;
+        Some(name.strip_prefix("*.")?.eq_ignore_ascii_case(below))
+    };
+    name.eq_ignore_ascii_case(host) || one_label_more().unwrap_or(false)
 }
 
 /// Makes the routes of one Ingress.
@@ -437,6 +454,24 @@ mod tests {
                 refused console.example.com Reserved
                 refused web.example.com Taken"#]],
         );
+    }
+
+    #[test]
+    fn a_wildcard_of_the_platform_cannot_be_taken() {
+        let mut config = config();
+        config.static_routes = vec![("*.s3.example.com".to_owned(), ([127, 0, 0, 1], 9000).into())];
+        let ingresses = vec![
+            ingress("a", "photos", 1, rule("photos.s3.example.com", "/"), json!({})),
+            ingress("a", "wild", 2, rule("*.s3.example.com", "/"), json!({})),
+            ingress("a", "other", 3, rule("s3.example.com", "/"), json!({})),
+        ];
+        let plan = plan(&world(ingresses, ready(&["10.0.0.1"])), &config);
+        expect![[r#"
+            *.s3.example.com Prefix / -> Endpoints([127.0.0.1:9000])
+            s3.example.com Prefix / -> Endpoints([10.0.0.1:8080])
+            refused photos.s3.example.com Reserved
+            refused *.s3.example.com Reserved"#]]
+        .assert_eq(&describe(&plan));
     }
 
     #[test]
