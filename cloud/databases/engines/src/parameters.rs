@@ -9,6 +9,15 @@ pub const FILE: &str = "parameters.conf";
 /// The key of the parameters ConfigMap that turns the archiving of logs on: `on` or `off` (default).
 pub const ARCHIVE: &str = "archive";
 
+/// Whether finished log segments are kept until they are taken away. Takes effect without a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Archive {
+    /// They are.
+    On,
+    /// They are not.
+    Off,
+}
+
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Parameter {

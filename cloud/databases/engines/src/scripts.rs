@@ -7,15 +7,21 @@
 //!
 //! Environment of the container: `POD_NAME`, `POD_IP`, `POD_NAMESPACE`, `CLUSTER`, `COMPONENT`,
 //! `ENGINE_VERSION` (as asked, such as `14.8.0`), `PRIMARY_HOST` (the primary Service's name), `DB_PORT`,
-//! `DB_USER`, `DB_PASSWORD`, `REPLICATION_PASSWORD`, `MEMORY_LIMIT` (bytes), `DATA_DIR`, and `RESTORE=1` in
+//! `DB_USER`, `DB_PASSWORD`, `REPLICATION_PASSWORD`, `MEMORY_LIMIT` (bytes), `CPU_MILLIS` (the limit;
+//! absent without one), `DATA_DIR`, and `RESTORE=1` in
 //! pods of a Cluster that is to be restored from a backup. `REPLICATION_MODE` is `sync` or `async`.
+//!
+//! A `start.sh` that waits for a restore makes the file `.restore/waiting` on the volume when it begins.
+//! After a restore the passwords are those of the environment. Archiving follows the key
+//! [`crate::parameters::ARCHIVE`] of the ConfigMap at once. Scripts that are not named below (`lib.sh`, …)
+//! belong to the engine. Complaints go to stderr, one plain sentence last.
 //!
 //! | script | does | stdout |
 //! |---|---|---|
 //! | `start.sh` | runs the engine in the foreground (exec). Reads `$TOPOLOGY_DIR/primary`: if it names this pod (or this pod holds the only data) it starts as the primary, else as a replica of `PRIMARY_HOST`, cloning or rewinding its data as needed; never as a second primary. With `RESTORE=1`, an empty data directory and this pod the named primary, it first waits until `restore-end.sh` has run | – |
 //! | `role.sh` | asks the engine | one JSON line `{"role":"primary"\|"secondary","position":"<comparable within the cluster, larger is newer>","lagBytes":n,"lagSeconds":n,"readOnly":bool,"replicas":n}`; exits non-zero when the engine does not answer |
 //! | `promote.sh` | makes this replica the primary; returns when it takes writes. Doing it again is no error | – |
-//! | `members.sh NAMES…` | tells the primary who its replicas are (synchronous names, replication slots) | – |
+//! | `members.sh ALL… -- SYNC…` | tells the primary who its replicas are (before `--`: replication slots) and whose acknowledgement counts (after it). Until it has run, a synchronous primary waits for any replica; with nothing after `--` it commits alone | – |
 //! | `probe.sh ready\|live` | the probes | – |
 //! | `backup.sh` | a full, consistent, physical or snapshot backup of a running engine | the backup as one stream |
 //! | `log-list.sh` | the finished log segments that wait to be taken away, oldest first (PostgreSQL WAL, MySQL binary log); empty for engines without | one name a line |
@@ -45,3 +51,28 @@ pub const TOPOLOGY_DIR: &str = "/sealos/topology";
 pub const VOLUME_DIR: &str = "/sealos/data";
 /// The container's command.
 pub const START: &str = "start.sh";
+/// The scripts that every engine has.
+pub const ALL: [&str; 22] = [
+    START,
+    "role.sh",
+    "promote.sh",
+    "members.sh",
+    "probe.sh",
+    "backup.sh",
+    "log-list.sh",
+    "log-read.sh",
+    "log-done.sh",
+    "log-switch.sh",
+    "restore-base.sh",
+    "restore-log.sh",
+    "restore-end.sh",
+    "check.sh",
+    "dump.sh",
+    "load.sh",
+    "password.sh",
+    "reload.sh",
+    "metrics.sh",
+    "slow.sh",
+    "query.sh",
+    "client.sh",
+];

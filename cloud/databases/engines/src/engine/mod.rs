@@ -11,7 +11,7 @@ mod version;
 use std::collections::BTreeMap;
 
 use crate::images::Candidate;
-use crate::parameters::Parameter;
+use crate::parameters::{ARCHIVE, Archive, Checked, FILE, Parameter};
 
 pub use mongodb::MONGODB;
 pub use mysql::{MARIADB, MYSQL};
@@ -64,6 +64,9 @@ pub struct Engine {
     pub backup_method: &'static str,
     /// Whether finished log segments can be archived, so that a point in time can be restored.
     pub log_archive: bool,
+    /// Whether members.sh can name the replicas whose acknowledgement counts. Where not, any replica's
+    /// does.
+    pub names_synchronous: bool,
     /// File names and contents of the scripts; see [`crate::scripts`].
     pub scripts: &'static [(&'static str, &'static str)],
     /// The settings that users may change.
@@ -156,6 +159,13 @@ impl Engine {
     /// The scripts as the data of a ConfigMap.
     pub fn script_files(&self) -> BTreeMap<String, String> {
         self.scripts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    /// What is mounted at [`crate::scripts::CONFIG_DIR`]: the data of the parameters ConfigMap.
+    pub fn config_files(&self, parameters: &Checked, archive: Archive) -> BTreeMap<String, String> {
+        let archive = if archive == Archive::On { "on" } else { "off" };
+        let files = [(FILE, self.parameter_file(parameters)), (ARCHIVE, archive.to_owned())];
+        files.map(|(name, text)| (name.to_owned(), text)).into()
     }
 
     /// A connection string.

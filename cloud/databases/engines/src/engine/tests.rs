@@ -209,10 +209,14 @@ fn parameters_are_checked() {
     "#]],
     );
     let sizes = [("sort_buffer_size", "64kB"), ("max_allowed_packet", "16m"), ("sql_mode", "ANSI")];
-    parameters(&MYSQL, &sizes, expect![[r#"
+    parameters(
+        &MYSQL,
+        &sizes,
+        expect![[r#"
         max_allowed_packet = 16M
         sort_buffer_size = 64K
         sql_mode = ANSI
         restart: []
-    "#]]);
+    "#]],
+    );
 }

@@ -26,6 +26,7 @@ pub static MONGODB: Engine = Engine {
     sizes: Sizes { cpu: "1", memory: "1Gi", storage: "3Gi", least_memory: 256 << 20 },
     backup_method: "dump",
     log_archive: false,
+    names_synchronous: false,
     scripts: &[],
     parameters: parameters::ALL,
     candidates,

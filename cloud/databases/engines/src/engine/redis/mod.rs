@@ -26,6 +26,7 @@ pub static REDIS: Engine = Engine {
     sizes: Sizes { cpu: "500m", memory: "512Mi", storage: "1Gi", least_memory: 16 << 20 },
     backup_method: "datafile",
     log_archive: false,
+    names_synchronous: false,
     scripts: &[],
     parameters: parameters::ALL,
     candidates,
