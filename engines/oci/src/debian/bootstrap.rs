@@ -9,7 +9,6 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{ChildStderr, Command};
 use tokio_util::io::SyncIoBridge;
 
-use super::Base;
 use super::sources::{self, Sources};
 use crate::progress::Reporter;
 use crate::store::{LayerRecord, blocking};
@@ -32,24 +31,39 @@ const SLIM: [&str; 7] = [
     "path-include=/usr/share/locale/locale.alias",
 ];
 
-/// Makes the root file system of a base.
+/// What goes into a root file system.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recipe<'a> {
+    /// The image's name, for people.
+    pub(super) name: &'a str,
+    /// The Debian release.
+    pub(super) suite: &'a str,
+    /// Without documentation and translations.
+    pub(super) slim: bool,
+    /// Packages beside the minimal base.
+    pub(super) packages: &'a [&'a str],
+    /// Bash that runs in the new root at the end.
+    pub(super) finish: &'a str,
+}
+
+/// Makes the root file system of an image.
 pub(super) async fn bootstrap(
     images: &Images,
-    base: &Base,
+    recipe: Recipe<'_>,
     reporter: &Reporter,
 ) -> Result<LayerRecord, Error> {
-    let fail = |reason: String| Error::Base { image: format!("debian:{}", base.tag()), reason };
+    let fail = |reason: String| Error::Base { image: recipe.name.to_owned(), reason };
     if !nix::unistd::geteuid().is_root() {
         return Err(fail("this needs root".into()));
     }
     ensure_tool(images, reporter).await.map_err(fail)?;
-    let Some(sources) = sources::of_this_machine(base) else {
+    let Some(sources) = sources::of_this_machine(recipe.suite) else {
         let reason =
             "apt's sources (/etc/apt/sources.list and /etc/apt/sources.list.d) name no Debian archive";
         return Err(fail(reason.into()));
     };
     let options = apt_options().await;
-    match run(images, base, &sources, true, &options, reporter).await? {
+    match run(images, recipe, &sources, true, &options, reporter).await? {
         Ok(layer) => return Ok(layer),
         // A mirror may have the release but neither its updates nor its security archive.
         Err(_) if !sources.extra.is_empty() => {
@@ -57,25 +71,25 @@ pub(super) async fn bootstrap(
         }
         Err(lines) => return Err(fail(lines)),
     }
-    run(images, base, &sources, false, &options, reporter).await?.map_err(fail)
+    run(images, recipe, &sources, false, &options, reporter).await?.map_err(fail)
 }
 
 /// One attempt. The inner error has the last lines of what `mmdebstrap` said.
 async fn run(
     images: &Images,
-    base: &Base,
+    recipe: Recipe<'_>,
     sources: &Sources,
     with_extra: bool,
     apt_options: &[String],
     reporter: &Reporter,
 ) -> Result<Result<LayerRecord, String>, Error> {
     let work = images.workspace()?;
-    let mut command = command(base, sources, with_extra, apt_options, work.path())?;
+    let mut command = command(recipe, sources, with_extra, apt_options, work.path())?;
     let mut child = command.spawn().map_err(Error::io("run", "mmdebstrap"))?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Ok(Err("mmdebstrap has no output".into()));
     };
-    let listener = listen(stderr, base.tag(), reporter.clone());
+    let listener = listen(stderr, recipe.name.to_owned(), reporter.clone());
     let store = images.clone();
     let taking = blocking(move || store.ingest_tar(SyncIoBridge::new(stdout)));
     let (layer, lines, status) = tokio::join!(taking, listener, child.wait());
@@ -84,7 +98,7 @@ async fn run(
 }
 
 fn command(
-    base: &Base,
+    recipe: Recipe<'_>,
     sources: &Sources,
     with_extra: bool,
     apt_options: &[String],
@@ -111,7 +125,7 @@ fn command(
     command.args(["--mode=root", "--variant=minbase", "--format=tar", "--skip=output/dev"]);
     command.arg("--dpkgopt=force-unsafe-io");
     command.args(apt_options.iter().map(|option| format!("--aptopt={option}")));
-    if base.slim {
+    if recipe.slim {
         command.args(SLIM.map(|option| format!("--dpkgopt={option}")));
     }
     if let Some(keyring) = &sources.foreign_keyring {
@@ -119,7 +133,14 @@ fn command(
         command.arg(format!("--customize-hook=upload {keyring} {keyring}"));
     }
     command.arg(format!("--customize-hook=sh {} \"$1\"", customize.display()));
-    command.args([base.suite.as_ref(), "-".as_ref(), list.as_os_str()]);
+    if !recipe.packages.is_empty() {
+        command.arg(format!("--include={}", recipe.packages.join(",")));
+    }
+    if !recipe.finish.is_empty() {
+        let finish = write("finish.sh", recipe.finish)?;
+        command.arg(format!("--customize-hook=chroot \"$1\" bash -eu < {}", finish.display()));
+    }
+    command.args([recipe.suite.as_ref(), "-".as_ref(), list.as_os_str()]);
     // Times no later than today's midnight: the same packages give the same image all day.
     let midnight = jiff::Timestamp::now().as_second() / 86_400 * 86_400;
     command.env("SOURCE_DATE_EPOCH", midnight.to_string()).env("TMPDIR", &tmp).env("LC_ALL", "C.UTF-8");
@@ -137,14 +158,14 @@ fn available_memory() -> u64 {
 }
 
 /// Passes progress on and keeps the last lines.
-async fn listen(stderr: ChildStderr, tag: String, reporter: Reporter) -> String {
+async fn listen(stderr: ChildStderr, name: String, reporter: Reporter) -> String {
     let mut last = VecDeque::new();
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let phase =
             line.strip_prefix("I: ").filter(|text| text.ends_with("...") && !text.contains("tempdir"));
         if let Some(text) = phase {
-            reporter.note(format!("debian:{tag}: {}", text.trim_end_matches('.')));
+            reporter.note(format!("{name}: {}", text.trim_end_matches('.')));
         }
         if last.len() == LAST_LINES {
             last.pop_front();

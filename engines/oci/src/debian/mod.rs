@@ -4,6 +4,7 @@
 //! packages, put together here, from the mirror and with the keys that this machine's apt uses.
 
 mod bootstrap;
+mod packages;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod real;
@@ -76,26 +77,40 @@ pub(crate) async fn build(
     reporter
         .note(format!("{why}. Building `{}` from the package mirror of this machine", reference.familiar()));
     let mut pins = images.pins();
-    let layer = bootstrap::bootstrap(images, base, reporter).await?;
+    let name = format!("debian:{}", base.tag());
+    let recipe =
+        bootstrap::Recipe { name: &name, suite: base.suite, slim: base.slim, packages: &[], finish: "" };
+    let layer = bootstrap::bootstrap(images, recipe, reporter).await?;
     pins.add(&layer.digest);
     pins.add(&layer.diff_id);
-    let image = describe(images, base, &layer, &[canonical, reference.clone()])?;
+    let image = describe(images, recipe, &layer, &[canonical, reference.clone()])?;
     reporter
         .note(format!("`{}` was built from packages; it is not the registry's image", reference.familiar()));
     Ok(image)
 }
 
-fn describe(images: &Images, base: &Base, layer: &LayerRecord, names: &[Reference]) -> Result<Image, Error> {
+fn describe(
+    images: &Images,
+    recipe: bootstrap::Recipe<'_>,
+    layer: &LayerRecord,
+    names: &[Reference],
+) -> Result<Image, Error> {
     let created = jiff::Timestamp::now().to_string();
+    let (mut environment, mut made_by) =
+        (vec![PATH], format!("mmdebstrap --variant=minbase {}", recipe.suite));
+    if !recipe.packages.is_empty() {
+        environment.push("LANG=C.UTF-8");
+        made_by.push_str(&format!(" --include={}", recipe.packages.join(",")));
+    }
     let config = json!({
         "created": created,
         "architecture": platform_architecture(),
         "os": "linux",
-        "config": {"Env": [PATH], "Cmd": ["bash"]},
+        "config": {"Env": environment, "Cmd": ["bash"]},
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id.as_str()]},
         "history": [{
             "created": created,
-            "created_by": format!("mmdebstrap --variant=minbase {}", base.suite),
+            "created_by": made_by,
             "comment": "built from the package mirror of the machine",
         }],
     });

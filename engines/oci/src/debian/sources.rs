@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Base;
-
 /// Names that a Debian archive's main suites have had lately.
 const SUITES: [&str; 11] = [
     "buster",
@@ -41,7 +39,7 @@ pub(super) struct Sources {
 }
 
 /// Reads the machine's configuration and picks what serves the base.
-pub(super) fn of_this_machine(base: &Base) -> Option<Sources> {
+pub(super) fn of_this_machine(suite: &str) -> Option<Sources> {
     let mut entries = Vec::new();
     if let Ok(text) = fs::read_to_string("/etc/apt/sources.list") {
         entries.extend(one_line_format(&text));
@@ -58,11 +56,11 @@ pub(super) fn of_this_machine(base: &Base) -> Option<Sources> {
             _ => {}
         }
     }
-    pick(&entries, base, Path::new(DEBIAN_KEYS).exists())
+    pick(&entries, suite, Path::new(DEBIAN_KEYS).exists())
 }
 
-fn pick(entries: &[Entry], base: &Base, has_debian_keys: bool) -> Option<Sources> {
-    let main = best(entries, base, "")?;
+fn pick(entries: &[Entry], suite: &str, has_debian_keys: bool) -> Option<Sources> {
+    let main = best(entries, suite, "")?;
     let line = |entry: &Entry, suite: &str| {
         let uri = entry.uris.first()?;
         let mut options = Vec::new();
@@ -79,22 +77,22 @@ fn pick(entries: &[Entry], base: &Base, has_debian_keys: bool) -> Option<Sources
     };
     let mut extra = Vec::new();
     // The rolling suite has no updates of its own.
-    if base.suite != "sid" {
+    if suite != "sid" {
         for suffix in ["-updates", "-security"] {
-            if let Some(entry) = best(entries, base, suffix) {
-                extra.extend(line(entry, &format!("{}{suffix}", base.suite)));
+            if let Some(entry) = best(entries, suite, suffix) {
+                extra.extend(line(entry, &format!("{}{suffix}", suite)));
             }
         }
     }
     let foreign_keyring = main.keyring.clone().filter(|keyring| keyring != Path::new(DEBIAN_KEYS));
-    Some(Sources { main: line(main, base.suite)?, extra, foreign_keyring })
+    Some(Sources { main: line(main, suite)?, extra, foreign_keyring })
 }
 
 /// The entry with the base's own suite, or one for another suite of the same archive.
-fn best<'a>(entries: &'a [Entry], base: &Base, suffix: &str) -> Option<&'a Entry> {
+fn best<'a>(entries: &'a [Entry], suite: &str, suffix: &str) -> Option<&'a Entry> {
     let has = |entry: &&Entry, suite: &str| entry.suites.iter().any(|s| *s == format!("{suite}{suffix}"));
-    let exact = entries.iter().find(|entry| has(entry, base.suite));
-    exact.or_else(|| entries.iter().find(|entry| SUITES.iter().any(|suite| has(entry, suite))))
+    let exact = entries.iter().find(|entry| has(entry, suite));
+    exact.or_else(|| entries.iter().find(|entry| SUITES.iter().any(|other| has(entry, other))))
 }
 
 /// `deb [signed-by=…] http://… bookworm main`
@@ -167,8 +165,7 @@ mod tests {
     use super::*;
 
     fn check(entries: &[Entry], suite: &'static str, expected: Expect) {
-        let base = Base { suite, slim: false };
-        let text = match pick(entries, &base, true) {
+        let text = match pick(entries, suite, true) {
             Some(sources) => format!("{}\n{}\n", sources.main, sources.extra.join("\n")),
             None => "nothing".into(),
         };

@@ -44,3 +44,33 @@ async fn a_base_is_built_from_the_package_mirror_once() {
     assert!(stack.find(Path::new("/usr/bin/apt-get")).unwrap().host().is_some());
     assert!(stack.find(Path::new("/dev/null")).unwrap().host().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_programs_are_built_from_packages_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = Reference::parse("sealos.local/hello:1").unwrap();
+    let finish =
+        "hello -g finished > /etc/hello\n[ -z \"$(ls /usr/share/man)\" ] || ls /usr/share/man > /etc/man";
+    {
+        let images = Images::open(dir.path()).unwrap();
+        let build = || images.from_packages(&reference, "bookworm", &["hello"], finish, None);
+        let (first, second) = tokio::join!(build(), build());
+        assert_eq!(first.unwrap().digest, second.unwrap().digest);
+    }
+    // After a restart it is still there: what is asked for now would fail if it were built again.
+    let images = Images::open(dir.path()).unwrap();
+    let again = images.from_packages(&reference, "no-such-suite", &["no-such-package"], "false", None);
+    let stack = Stack::new(again.await.unwrap().layers);
+    assert_eq!(stack.read(Path::new("/etc/hello")).unwrap().unwrap(), b"finished\n");
+    assert!(
+        stack.find(Path::new("/etc/man")).is_err()
+            || stack.find(Path::new("/etc/man")).unwrap().host().is_none()
+    );
+
+    let missing = Reference::parse("sealos.local/missing:1").unwrap();
+    let error = images.from_packages(&missing, "bookworm", &["no-such-package"], "", None).await.unwrap_err();
+    assert!(error.to_string().contains("no-such-package"), "{error}");
+    assert!(images.find(&missing).is_none());
+    let foreign = Reference::parse("docker.io/library/hello:1").unwrap();
+    assert!(images.from_packages(&foreign, "bookworm", &["hello"], "", None).await.is_err());
+}
