@@ -40,11 +40,15 @@ unset PGHOST PGUSER PGDATABASE PGPASSWORD PGDATA
 
 as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; }
 
+# What the platform asks is nobody's slow statement, and passwords must not be noted.
+UNTRACKED='-c pg_stat_statements.track=none'
+unset PGOPTIONS
+
 # One statement or a script to the server of this pod, over the socket, as the superuser.
-sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$RUN" -p "$DB_PORT" -U postgres "$@"; }
+sql() { PGOPTIONS="${PGOPTIONS:-$UNTRACKED}" psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$RUN" -p "$DB_PORT" -U postgres "$@"; }
 
 # The same with limits, for what is asked often.
-quick() { PGCONNECT_TIMEOUT=2 PGOPTIONS='-c statement_timeout=1500' sql "$@"; }
+quick() { PGCONNECT_TIMEOUT=2 PGOPTIONS="$UNTRACKED -c statement_timeout=1500" sql "$@"; }
 
 named_primary() { cat "$TOPOLOGY/primary" 2>/dev/null || true; }
 
