@@ -80,9 +80,4 @@ impl Error {
     pub(crate) fn invalid(problem: impl Into<String>) -> Self {
         Self::Invalid { problems: vec![problem.into()] }
     }
-
-    /// Whether trying again may help.
-    pub(crate) fn is_missing(&self) -> bool {
-        matches!(self, Self::NotFound { .. })
-    }
 }

@@ -5,11 +5,17 @@
 mod actions;
 mod crds;
 mod error;
+mod images;
 mod model;
 mod observe;
+mod offer;
+mod operator;
 mod ops;
 mod plan;
+mod reconcile;
+mod roll;
 mod secrets;
+mod status;
 mod wanted;
 
 pub use actions::{
@@ -19,3 +25,4 @@ pub use actions::{
 pub use crds::{Served, install};
 pub use error::Error;
 pub use model::{Cluster, ClusterStatus, ComponentStatus, Condition, OpsRequest, OpsStatus};
+pub use operator::run;

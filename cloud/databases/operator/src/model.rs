@@ -11,33 +11,37 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The API group.
-pub const GROUP: &str = "apps.kubeblocks.io";
+pub(crate) const GROUP: &str = "apps.kubeblocks.io";
 /// The version.
-pub const VERSION: &str = "v1alpha1";
+pub(crate) const VERSION: &str = "v1alpha1";
 /// Both, as objects name them.
-pub const API_VERSION: &str = "apps.kubeblocks.io/v1alpha1";
+pub(crate) const API_VERSION: &str = "apps.kubeblocks.io/v1alpha1";
 /// Set by KubeBlocks and by templates; cleared once everything of a cluster is gone.
-pub const FINALIZER: &str = "cluster.kubeblocks.io/finalizer";
+pub(crate) const FINALIZER: &str = "cluster.kubeblocks.io/finalizer";
 /// On a Cluster: the operations under way, as `[{"name": …, "type": …}]`.
-pub const OPS_REQUEST: &str = "kubeblocks.io/ops-request";
+pub(crate) const OPS_REQUEST: &str = "kubeblocks.io/ops-request";
 /// On a stopped Cluster: the replicas to go back to, as `{"<component>": n}`.
-pub const SNAPSHOT_FOR_START: &str = "kubeblocks.io/snapshot-for-start";
+pub(crate) const SNAPSHOT_FOR_START: &str = "kubeblocks.io/snapshot-for-start";
 /// On a Cluster: changed to restart its pods, RFC 3339.
-pub const RESTARTED_AT: &str = "databases.sealos.io/restarted-at";
+pub(crate) const RESTARTED_AT: &str = "databases.sealos.io/restarted-at";
 /// On a Cluster: the parameters that users set, as a JSON object of texts.
-pub const PARAMETERS: &str = "databases.sealos.io/parameters";
+pub(crate) const PARAMETERS: &str = "databases.sealos.io/parameters";
 /// On a Cluster: `on` keeps finished log segments for an archive.
-pub const ARCHIVE: &str = "databases.sealos.io/archive";
+pub(crate) const ARCHIVE: &str = "databases.sealos.io/archive";
+/// Label of a Cluster that is a throw-away copy, on which a backup is tried.
+pub(crate) const DRILL: &str = "databases.sealos.io/drill";
+/// On a Cluster: the time zone of its backup schedule.
+pub(crate) const TIME_ZONE: &str = "databases.sealos.io/time-zone";
 /// On a Cluster: asks for another primary; a pod's name, or empty for any.
-pub const SWITCHOVER_TO: &str = "databases.sealos.io/switchover-to";
+pub(crate) const SWITCHOVER_TO: &str = "databases.sealos.io/switchover-to";
 /// On a Cluster: why the last switchover was refused.
-pub const SWITCHOVER_ERROR: &str = "databases.sealos.io/switchover-error";
+pub(crate) const SWITCHOVER_ERROR: &str = "databases.sealos.io/switchover-error";
 /// On a Cluster: a fingerprint of the parameters that run in the pods.
-pub const LOADED: &str = "databases.sealos.io/parameters-loaded";
+pub(crate) const LOADED: &str = "databases.sealos.io/parameters-loaded";
 /// On Clusters: their definition, as KubeBlocks' tools select them.
-pub const DEFINITION_LABEL: &str = "clusterdefinition.kubeblocks.io/name";
+pub(crate) const DEFINITION_LABEL: &str = "clusterdefinition.kubeblocks.io/name";
 /// On Clusters: their version.
-pub const VERSION_LABEL: &str = "clusterversion.kubeblocks.io/name";
+pub(crate) const VERSION_LABEL: &str = "clusterversion.kubeblocks.io/name";
 
 macro_rules! resource {
     ($type:ident, $kind:literal, $plural:literal) => {

@@ -37,7 +37,6 @@ pub(crate) struct Wanted {
     pub(crate) restarted_at: Option<String>,
     /// Whether its data is still to come from a backup.
     pub(crate) restoring: bool,
-    pub(crate) policy: Policy,
     /// Components that are accepted and need no pods.
     pub(crate) idle: Vec<String>,
 }
@@ -118,7 +117,6 @@ impl Wanted {
             restarted_at: annotations.get(RESTARTED_AT).cloned(),
             restoring: annotations.contains_key(names::RESTORE_FROM)
                 && !annotations.contains_key(names::RESTORED_AT),
-            policy: Policy::of(cluster),
             idle: idle.iter().map(|c| c.name.clone()).collect(),
         })
     }
@@ -215,7 +213,7 @@ impl Sizes {
 /// Whether somebody wants the logs: a schedule with points in time, or the backups by an annotation.
 fn archives(cluster: &Cluster, engine: &Engine) -> bool {
     let scheduled =
-        cluster.spec.backup.as_ref().is_some_and(|b| b["enabled"] == true && b["pitrEnabled"] == true);
+        cluster.spec.backup.as_ref().is_some_and(|b| b["enabled"] == true && b["pitrEnabled"] != false);
     let asked = cluster.annotations().get(ARCHIVE).is_some_and(|on| on == "on");
     engine.log_archive && (scheduled || asked)
 }

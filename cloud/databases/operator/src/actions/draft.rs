@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::model::{API_VERSION, DEFINITION_LABEL, FINALIZER, PARAMETERS, VERSION_LABEL};
+use crate::model::{API_VERSION, DEFINITION_LABEL, FINALIZER, PARAMETERS, TIME_ZONE, VERSION_LABEL};
 
 /// The most replicas.
 pub const MAX_REPLICAS: u32 = 20;
-/// The longest name, so that the names made from it stay valid.
-pub const MAX_NAME: usize = 25;
 const CPU: (Cpu, Cpu) = (Cpu::from_millis(100), Cpu::from_millis(64_000));
 const MEMORY: (Bytes, Bytes) = (Bytes::new(128 << 20), Bytes::new(512 << 30));
 const STORAGE: (Bytes, Bytes) = (Bytes::new(512 << 20), Bytes::new(16 << 40));
@@ -128,7 +126,7 @@ impl Draft {
             spec["backup"] = json!({ "enabled": true, "cronExpression": backup.cron,
                 "retentionPeriod": backup.keep, "pitrEnabled": true });
             if let Some(zone) = &backup.time_zone {
-                spec["backup"]["timeZone"] = json!(zone);
+                annotations[TIME_ZONE] = json!(zone);
             }
         }
         json!({

@@ -22,12 +22,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Error;
-use crate::model::{Cluster, PARAMETERS};
+use crate::model::{Cluster, DRILL, PARAMETERS};
 use crate::wanted::Wanted;
 
 pub use delete::Keep;
 pub use draft::{Checked, Draft, MAX_REPLICAS, Schedule};
 pub(crate) use draft::{memory_problem, replicas_problem, requests, size_problems};
+pub(crate) use inside::script;
 pub(crate) use life::letters;
 pub use life::{Exposure, Operation};
 pub use view::{Address, Answer, Connection, Database, Member, Metrics, Parameter, Replicas};
@@ -127,8 +128,8 @@ impl Databases {
             self.all::<Pod>(&ours),
             self.all::<Service>(&ours),
         )?;
-        let mut all: Vec<_> =
-            clusters.iter().map(|cluster| parts(cluster, &pods, &services).view()).collect();
+        let shown = clusters.iter().filter(|c| !c.labels().contains_key(DRILL));
+        let mut all: Vec<_> = shown.map(|cluster| parts(cluster, &pods, &services).view()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }

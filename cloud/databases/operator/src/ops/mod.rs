@@ -1,16 +1,54 @@
-//! Operations (OpsRequest).
+//! Operations (OpsRequest): each changes a Cluster, waits until the Cluster is as it then should be, and
+//! says so. One at a time for each Cluster, oldest first.
 
-use sealos_db_engines::Version;
-use sealos_db_engines::engine::Upgrade;
+mod change;
+mod expose;
+mod restore;
+mod run;
 
-/// Whether data of one version can be taken over by another as it is.
-pub(crate) fn check_upgrade(from: &Version, to: &Version) -> Result<(), String> {
-    match from.upgrade(to).map_err(|e| e.to_string())? {
-        Upgrade::Same => Err(format!("it is {from} already")),
-        Upgrade::Minor => Ok(()),
-        Upgrade::Major => Err(format!(
-            "{from} cannot become {to} in place: a new major version reads the data anew; create a database with \
-             the new version, and `sealos db dump` the old one into `sealos db load` of the new one"
-        )),
+pub(crate) use change::check_upgrade;
+pub(crate) use run::{Context, reconcile, retry};
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Start,
+    Stop,
+    Restart,
+    VerticalScaling,
+    HorizontalScaling,
+    VolumeExpansion,
+    Upgrade,
+    Reconfiguring,
+    Switchover,
+    Expose,
+    Restore,
+}
+
+impl Type {
+    /// Reads a type; the refusal names those there are.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "Start" => Self::Start,
+            "Stop" => Self::Stop,
+            "Restart" => Self::Restart,
+            "VerticalScaling" => Self::VerticalScaling,
+            "HorizontalScaling" => Self::HorizontalScaling,
+            "VolumeExpansion" => Self::VolumeExpansion,
+            "Upgrade" => Self::Upgrade,
+            "Reconfiguring" => Self::Reconfiguring,
+            "Switchover" => Self::Switchover,
+            "Expose" => Self::Expose,
+            "Restore" => Self::Restore,
+            other => {
+                return Err(format!(
+                    "operations of type `{other}` are not done here; there are Start, Stop, Restart, VerticalScaling, \
+                     HorizontalScaling, VolumeExpansion, Upgrade, Reconfiguring, Switchover, Expose and Restore"
+                ));
+            }
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

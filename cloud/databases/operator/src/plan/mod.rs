@@ -11,6 +11,7 @@ use crate::wanted::Wanted;
 
 pub(crate) use config::{config_fingerprint, files, topology};
 pub(crate) use services::{credentials, export, export_name};
+pub(crate) use workload::revision_of as revision;
 
 /// On pods and their template: a fingerprint of what a restart is needed for.
 pub(crate) const REVISION: &str = "databases.sealos.io/revision";

@@ -27,7 +27,7 @@ pub(super) fn stateful_set(wanted: &Wanted, facts: &Facts) -> Value {
         "template": {
             "metadata": {
                 "labels": wanted.labels(),
-                "annotations": { REVISION: revision(wanted, facts) },
+                "annotations": { REVISION: revision_of(wanted, &facts.image) },
             },
             "spec": pod(wanted, facts),
         },
@@ -37,9 +37,9 @@ pub(super) fn stateful_set(wanted: &Wanted, facts: &Facts) -> Value {
 }
 
 /// What a pod must be restarted for. Scripts, parameters and the end of a restore are not in it.
-fn revision(wanted: &Wanted, facts: &Facts) -> String {
+pub(crate) fn revision_of(wanted: &Wanted, image: &str) -> String {
     fingerprint(&json!([
-        facts.image,
+        image,
         wanted.cpu,
         wanted.memory,
         wanted.requests.0,
@@ -137,6 +137,7 @@ fn environment(wanted: &Wanted) -> Value {
             names::REPLICATION_PASSWORD,
         ),
         value("MEMORY_LIMIT", &wanted.memory.get().to_string()),
+        value("CPU_MILLIS", &wanted.cpu.millis().to_string()),
         value("DATA_DIR", DATA_DIR),
         value("REPLICATION_MODE", if wanted.sync { "sync" } else { "async" }),
     ];
