@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use sealos_apps::Apps;
+use sealos_apps::{Apps, NodePort};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Global;
@@ -132,6 +132,25 @@ impl Found {
     /// The apps of the command's workspace.
     pub(crate) async fn apps(&self) -> Result<Apps> {
         Ok(Apps::new(self.client().await?, &self.workspace, &self.status.domain))
+    }
+
+    /// Fails if the command's workspace does not exist: an empty list of it would mislead.
+    pub(crate) async fn check_workspace(&self) -> Result<()> {
+        let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> =
+            kube::Api::all(self.client().await?);
+        match namespaces.get_opt(&self.workspace).await {
+            Ok(None) => bail!(
+                "there is no workspace `{0}`; make it with `kubectl create namespace {0}`, or name another with --workspace",
+                self.workspace
+            ),
+            // Who may not look at namespaces may still use this one.
+            Ok(Some(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The URL of a port of the machine.
+    pub(crate) fn port_url(&self, port: &NodePort) -> String {
+        format!("{}://{}:{}", port.protocol.to_ascii_lowercase(), self.status.domain, port.node_port)
     }
 
     /// The URL at which a host is served: HTTP, with the port unless it is 80.

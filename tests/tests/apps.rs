@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         ("status_and_lists_are_for_programs_too", programs),
         ("logs_and_exec_reach_the_app", logs_and_exec),
         ("storage_files_and_variables_arrive", storage_files_variables),
+        ("a_tcp_port_is_reached_at_a_port_of_the_machine", tcp_port),
         ("images_are_listed_saved_loaded_and_pruned", images),
         ("no_request_fails_during_a_rollout", rollout_under_load),
         ("websockets_grpc_and_tls_pass_the_gateway", protocols),
@@ -75,6 +76,19 @@ fn hello(cloud: &Cloud) -> Result<()> {
     cloud.sealos(&["build", source])?.ok()?;
     ensure!(again.elapsed() < Duration::from_secs(5), "an unchanged build takes {:?}", again.elapsed());
     cloud.sealos(&["delete", "hello"])?.ok().map(drop)
+}
+
+/// The small server speaks HTTP, which is TCP too.
+fn tcp_port(cloud: &Cloud) -> Result<()> {
+    let url = cloud.sealos(&["deploy", &server(cloud), "--name", "raw", "--port", "8080/tcp"])?.ok()?;
+    let port = url.strip_prefix("tcp://localhost:").with_context(|| format!("a TCP address: {url}"))?;
+    let answer = until(LIMIT, || get(port.parse()?, "localhost", "/"))?;
+    ensure!(answer.status == 200, "{answer:?}");
+    has(&cloud.sealos(&["apps"])?.ok()?, &url)?;
+    has(&cloud.sealos(&["status", "raw"])?.ok()?, &url)?;
+    let said = cloud.sealos(&["--workspace", "nowhere", "apps"])?.err()?;
+    has(&said, "there is no workspace `nowhere`")?;
+    cloud.sealos(&["delete", "raw"])?.ok().map(drop)
 }
 
 fn life_of_an_app(cloud: &Cloud) -> Result<()> {

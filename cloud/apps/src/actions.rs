@@ -34,11 +34,12 @@ pub(crate) struct Observed {
     pub(crate) pods: Vec<Pod>,
     pub(crate) ingresses: Vec<Ingress>,
     pub(crate) claims: Vec<PersistentVolumeClaim>,
+    pub(crate) services: Vec<Service>,
 }
 
 impl Observed {
     pub(crate) fn status(&self) -> AppStatus {
-        app_status(&self.workload, &self.pods, &self.ingresses, &self.claims)
+        app_status(self)
     }
 }
 
@@ -81,16 +82,18 @@ impl Apps {
     /// All apps of the workspace, by name.
     pub async fn list(&self) -> Result<Vec<AppStatus>, Error> {
         let (selector, everything) = (ListParams::default().labels(labels::APP), ListParams::default());
-        let (deployments, sets, pods, ingresses, claims) = futures::try_join!(
+        let (deployments, sets, pods, ingresses, claims, services) = futures::try_join!(
             self.all::<Deployment>(&selector),
             self.all::<StatefulSet>(&selector),
             self.all::<Pod>(&selector),
             self.all::<Ingress>(&selector),
             self.all::<PersistentVolumeClaim>(&everything),
+            self.all::<Service>(&selector),
         )?;
         let mut pods = by_app(pods, labels::APP);
         let mut ingresses = by_app(ingresses, labels::APP);
         let mut claims = by_app(claims, labels::POD);
+        let mut services = by_app(services, labels::APP);
         let workloads =
             deployments.into_iter().map(Workload::from).chain(sets.into_iter().map(Workload::from));
         let mut all: Vec<_> = workloads
@@ -101,6 +104,7 @@ impl Apps {
                     pods: pods.remove(&name).unwrap_or_default(),
                     ingresses: ingresses.remove(&name).unwrap_or_default(),
                     claims: claims.remove(&name).unwrap_or_default(),
+                    services: services.remove(&name).unwrap_or_default(),
                 }
                 .status()
             })
@@ -118,13 +122,12 @@ impl Apps {
     pub async fn draft(&self, name: &str) -> Result<Draft, Error> {
         let observed = self.observe(name).await?;
         let selector = app_selector(name);
-        let (services, scalers, files, secrets) = futures::try_join!(
-            self.all::<Service>(&selector),
+        let (scalers, files, secrets) = futures::try_join!(
             self.all::<HorizontalPodAutoscaler>(&selector),
             self.all::<ConfigMap>(&selector),
             self.all::<Secret>(&selector),
         )?;
-        let draft = draft_of(&observed, &services, &scalers, &files, &self.domain);
+        let draft = draft_of(&observed, &scalers, &files, &self.domain);
         Ok(Draft { registry: registry_of(name, &secrets), ..draft })
     }
 
@@ -355,13 +358,14 @@ impl Apps {
     pub(crate) async fn observe(&self, name: &str) -> Result<Observed, Error> {
         let selector = app_selector(name);
         let claims = ListParams::default().labels(&format!("{}={name}", labels::POD));
-        let (workload, pods, ingresses, claims) = futures::try_join!(
+        let (workload, pods, ingresses, claims, services) = futures::try_join!(
             self.owned(name),
             self.all::<Pod>(&selector),
             self.all::<Ingress>(&selector),
             self.all::<PersistentVolumeClaim>(&claims),
+            self.all::<Service>(&selector),
         )?;
-        Ok(Observed { workload, pods, ingresses, claims })
+        Ok(Observed { workload, pods, ingresses, claims, services })
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

@@ -22,10 +22,8 @@ impl Apps {
         self.delete_all_but::<ConfigMap>(name, &[]).await?;
         self.delete_all_but::<Secret>(name, &[]).await?;
         self.delete_workload(workload.kind, name).await?;
-        if workload.kind == "StatefulSet" {
-            self.delete_claims(name).await?;
-        }
-        Ok(())
+        // Also those of a former version that kept data.
+        self.delete_claims(name).await
     }
 
     /// Removes what carries the app's label and is not in the plan.

@@ -26,7 +26,7 @@ pub use draft::{
 };
 pub use plan::{Place, Plan, plan};
 pub use services::{Backup, Bucket, BucketDetails, Database, DatabaseDetails, Policy};
-pub use status::{Address, AppStatus, Phase, PodStatus, Replicas};
+pub use status::{Address, AppStatus, NodePort, Phase, PodStatus, Replicas};
 pub use wait::Progress;
 
 /// What went wrong with an app, in words for the person who asked.

@@ -14,7 +14,6 @@ use crate::services;
 /// The request that would make these objects.
 pub(crate) fn draft_of(
     observed: &Observed,
-    services: &[Service],
     scalers: &[HorizontalPodAutoscaler],
     files: &[ConfigMap],
     domain: &str,
@@ -27,7 +26,7 @@ pub(crate) fn draft_of(
     let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     Draft {
         image: Some(status.image.clone()),
-        ports: ports(services, &observed.ingresses, domain),
+        ports: ports(&observed.services, &observed.ingresses, domain),
         replicas: autoscale.is_none().then(|| replicas(observed)),
         autoscale,
         cpu: status.cpu,

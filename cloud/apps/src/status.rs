@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, Pod, PodSpec, Service};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
@@ -11,6 +11,7 @@ use sealos_kit::labels;
 use sealos_kit::quantity::{Bytes, Cpu};
 use serde::{Deserialize, Serialize};
 
+use crate::actions::Observed;
 use crate::observe::{Trouble, trouble};
 
 /// What an app is doing.
@@ -51,6 +52,8 @@ pub struct AppStatus {
     pub replicas: Replicas,
     /// Where it is reached.
     pub addresses: Vec<Address>,
+    /// Ports of the machine that lead to it.
+    pub node_ports: Vec<NodePort>,
     /// The limit of each pod.
     pub cpu: Option<Cpu>,
     /// The limit of each pod.
@@ -82,6 +85,18 @@ pub struct Address {
     pub host: String,
     /// The app's port behind it.
     pub port: u16,
+}
+
+/// A port of the machine that leads to an app; TCP and UDP have no host names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePort {
+    /// The app's port.
+    pub port: u16,
+    /// The machine's port.
+    pub node_port: u16,
+    /// `TCP` or `UDP`.
+    pub protocol: String,
 }
 
 /// One pod of an app.
@@ -181,13 +196,9 @@ impl Workload {
     }
 }
 
-/// The app that these objects stand for. `pods`, `ingresses` and `claims` are those of this app only.
-pub(crate) fn app_status(
-    workload: &Workload,
-    pods: &[Pod],
-    ingresses: &[Ingress],
-    claims: &[PersistentVolumeClaim],
-) -> AppStatus {
+/// The app that these objects stand for.
+pub(crate) fn app_status(observed: &Observed) -> AppStatus {
+    let Observed { workload, pods, ingresses, claims, services } = observed;
     let name = workload.metadata.name.clone().unwrap_or_default();
     let annotations = workload.metadata.annotations.clone().unwrap_or_default();
     let trouble = trouble(workload, pods, claims);
@@ -202,6 +213,7 @@ pub(crate) fn app_status(
         kind: workload.kind.to_owned(),
         replicas: Replicas { desired: workload.desired, ready: workload.ready, updated: workload.updated },
         addresses: addresses(ingresses),
+        node_ports: node_ports(services),
         cpu: limit("cpu").and_then(|q| Cpu::parse(&q).ok()),
         memory: limit("memory").and_then(|q| Bytes::parse(&q).ok()),
         created_at: workload.metadata.creation_timestamp.as_ref().map(|t| t.0.to_string()),
@@ -261,6 +273,19 @@ pub(crate) fn addresses(ingresses: &[Ingress]) -> Vec<Address> {
         .collect();
     all.sort_by(|a, b| (a.host.len(), &a.host).cmp(&(b.host.len(), &b.host)));
     all
+}
+
+fn node_ports(services: &[Service]) -> Vec<NodePort> {
+    let ports = services.iter().filter_map(|s| s.spec.as_ref()).flat_map(|s| s.ports.iter().flatten());
+    ports
+        .filter_map(|port| {
+            Some(NodePort {
+                port: u16::try_from(port.port).ok()?,
+                node_port: u16::try_from(port.node_port?).ok()?,
+                protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
+            })
+        })
+        .collect()
 }
 
 /// One pod as a row.

@@ -17,6 +17,7 @@ pub(crate) async fn list(global: &Global, format: Format) -> Result<()> {
         return output::value(format, &apps);
     }
     if apps.is_empty() {
+        found.check_workspace().await?;
         output::line_err("no apps yet; deploy one with `sealos deploy IMAGE|DIR`");
         return Ok(());
     }
@@ -32,7 +33,11 @@ fn row(found: &Found, app: &AppStatus) -> Vec<String> {
         format!("{}/{}", app.replicas.ready, app.replicas.desired),
         app.image.clone(),
         output::age(app.created_at.as_deref()),
-        app.addresses.first().map(|a| found.url(&a.host)).unwrap_or_default(),
+        app.addresses
+            .first()
+            .map(|a| found.url(&a.host))
+            .or_else(|| app.node_ports.first().map(|port| found.port_url(port)))
+            .unwrap_or_default(),
     ]
 }
 

@@ -54,7 +54,9 @@ pub(crate) async fn deploy_source(found: &Found, args: &Deploy) -> Result<Vec<St
             wait(found, &apps, plan, Duration::from_secs(args.timeout), &mut display).await?;
         }
         urls.extend(plan.hosts.iter().map(|host| found.url(host)));
-        if plan.hosts.is_empty() {
+        let ports = if plan.hosts.is_empty() { apps.get(&plan.name).await?.node_ports } else { Vec::new() };
+        urls.extend(ports.iter().map(|port| found.port_url(port)));
+        if plan.hosts.is_empty() && ports.is_empty() {
             display.note(&format!("{} runs; it has no public address (give it one with --port)", plan.name));
         }
     }

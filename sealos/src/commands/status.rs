@@ -56,6 +56,9 @@ fn show_app(found: &Found, app: &AppStatus) {
     for address in &app.addresses {
         output::line(&format!("address     {} (port {})", found.url(&address.host), address.port));
     }
+    for port in &app.node_ports {
+        output::line(&format!("address     {} (port {})", found.port_url(port), port.port));
+    }
     let rows: Vec<_> = app
         .pods
         .iter()
