@@ -20,7 +20,7 @@ if [[ $answer != *$'\x1c'* ]]; then
   exit 0
 fi
 answer=${answer##*$'\x1c'}
-printf '%s' "${answer#?}" | awk -v limit=1000 '
+printf '%s\x1e' "${answer#?}" | awk -v limit=1000 '
   BEGIN { RS = "\036"; FS = "\037"; printf "{\"columns\":[" }
   function text(s) {
     if (s == "\035") return "null"

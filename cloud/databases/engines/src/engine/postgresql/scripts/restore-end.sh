@@ -7,6 +7,9 @@ set -eu
 [[ -s $DATA_DIR/PG_VERSION ]] || die "there is no base backup to recover from"
 target=${1:-}
 [[ -z $target || $target =~ ^[0-9TZ:.+\ -]+$ ]] || die "\`$target\` is no time; write for example 2026-11-24T16:00:01Z"
+# The server wants it without the letters.
+target=${target/[Tt]/ }
+target=${target/%[Zz]/+00}
 if [[ -x $BIN/pg_verifybackup && -e $DATA_DIR/backup_manifest && ! -e $RESTORE_DIR/verified ]]; then
   if ! said=$(as_postgres "$BIN/pg_verifybackup" -n -e -q "$DATA_DIR" 2>&1); then
     die "the backup is damaged: $(head -n 1 <<< "$said")"

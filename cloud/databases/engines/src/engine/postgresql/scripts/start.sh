@@ -176,7 +176,7 @@ become_replica() {
 
 # Once it answers: the passwords of this cluster, and what the platform needs.
 settle() {
-  until "$BIN/pg_isready" -q -U postgres -h "$RUN" -p "$DB_PORT"; do sleep 0.1; done
+  until "$BIN/pg_isready" -q -U postgres -h "$RUN" -p "$DB_PORT"; do sleep 0.2; done
   if [[ $(sql -c 'select pg_is_in_recovery()') == f ]]; then
     bash "$SCRIPTS/accounts.sh" || say "the accounts could not be set"
   fi
