@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use kube::api::PostParams;
 use kube::runtime::controller::Action;
-use kube::runtime::finalizer::{self, finalizer};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 
 use super::claim::Refusal;
+use super::finalizer::{Task, keep, release};
 use super::keys::{Rotation, Wanted};
-use super::{Error, FINALIZER, LOOK_AGAIN, NOW_AND_THEN, Shared, condition};
+use super::{Error, LOOK_AGAIN, NOW_AND_THEN, Shared, condition};
 use crate::kinds::{BucketStatus, ObjectStorageBucket, ObjectStorageUser};
 use crate::names::{bucket_access_key, bucket_of, bucket_secret};
 
@@ -26,16 +26,18 @@ struct Allowed<'n> {
 pub(super) async fn reconcile(
     bucket: Arc<ObjectStorageBucket>,
     shared: Arc<Shared>,
-) -> Result<Action, finalizer::Error<Error>> {
+) -> Result<Action, Error> {
     let namespace = bucket.namespace().unwrap_or_default();
     let api: Api<ObjectStorageBucket> = Api::namespaced(shared.client.clone(), &namespace);
-    finalizer(&api, FINALIZER, bucket, |event| async {
-        match event {
-            finalizer::Event::Apply(bucket) => shared.bring_bucket(&bucket, &namespace).await,
-            finalizer::Event::Cleanup(bucket) => shared.take_bucket(&bucket, &namespace).await,
+    match keep(&api, bucket.clone()).await? {
+        Task::Bring(bucket) => shared.bring_bucket(&bucket, &namespace).await,
+        Task::Take => {
+            shared.take_bucket(&bucket, &namespace).await?;
+            release(&api, bucket.as_ref()).await?;
+            Ok(Action::await_change())
         }
-    })
-    .await
+        Task::Nothing => Ok(Action::await_change()),
+    }
 }
 
 impl Shared {
@@ -125,13 +127,13 @@ impl Shared {
         Ok(Action::requeue(LOOK_AGAIN * 30))
     }
 
-    async fn take_bucket(&self, object: &ObjectStorageBucket, namespace: &str) -> Result<Action, Error> {
+    async fn take_bucket(&self, object: &ObjectStorageBucket, namespace: &str) -> Result<(), Error> {
         // What was refused has nothing in the store.
-        let Ok(allowed) = self.may_be(object, namespace).await? else { return Ok(Action::await_change()) };
+        let Ok(allowed) = self.may_be(object, namespace).await? else { return Ok(()) };
         if allowed.exists {
             self.backend.remove_bucket(&allowed.bucket).await?;
         }
         self.backend.remove_key(&bucket_access_key(namespace, &object.name_any())).await?;
-        Ok(Action::await_change())
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 mod bucket;
 mod claim;
 mod condition;
+mod finalizer;
 mod keys;
 mod usage;
 mod user;
@@ -16,7 +17,6 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::finalizer;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Controller, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -30,8 +30,6 @@ use crate::names::{quota_of, user_of};
 
 /// On our Secrets: whose they are. Only Secrets with it are watched.
 const USER_LABEL: &str = "objectstorage.sealos.io/user";
-/// Keeps an object until what it stands for is gone from the store.
-const FINALIZER: &str = "objectstorage.sealos.io/store";
 /// When a failed attempt is made again.
 const RETRY: Duration = Duration::from_secs(2);
 /// When something that stood in the way is looked at again.
@@ -69,6 +67,8 @@ enum Error {
     Apply(#[from] sealos_kit::apply::Error),
     #[error("the workspace still has buckets")]
     HasBuckets,
+    #[error("the object changed meanwhile")]
+    Changed,
 }
 
 impl Error {
@@ -114,17 +114,12 @@ fn limited_user(quota: ResourceQuota) -> Option<ObjectRef<ObjectStorageUser>> {
 }
 
 /// Tries again after an error.
-fn give_up<K: Resource<DynamicType = ()>>(
-    object: Arc<K>,
-    error: &finalizer::Error<Error>,
-    _shared: Arc<Shared>,
-) -> Action {
+fn give_up<K: Resource<DynamicType = ()>>(object: Arc<K>, error: &Error, _shared: Arc<Shared>) -> Action {
     let name = object.meta().name.as_deref().unwrap_or_default();
     match error {
-        finalizer::Error::CleanupFailed(Error::HasBuckets) => Action::requeue(LOOK_AGAIN),
-        // Somebody else was faster; the event of it brings the object back.
-        finalizer::Error::AddFinalizer(_) | finalizer::Error::RemoveFinalizer(_) => {
-            debug!(name, %error, "an object changed meanwhile");
+        // Both pass by themselves.
+        Error::HasBuckets | Error::Changed => {
+            debug!(name, %error, "object storage waits");
             Action::requeue(LOOK_AGAIN)
         }
         _ => {

@@ -4,29 +4,28 @@ use std::sync::Arc;
 
 use kube::api::ListParams;
 use kube::runtime::controller::Action;
-use kube::runtime::finalizer::{self, finalizer};
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::json;
 
 use super::claim::Refusal;
+use super::finalizer::{Task, keep, release};
 use super::keys::{Rotation, Wanted};
-use super::{Error, FINALIZER, LOOK_AGAIN, NOW_AND_THEN, Shared, condition};
+use super::{Error, LOOK_AGAIN, NOW_AND_THEN, Shared, condition};
 use crate::kinds::{ObjectStorageBucket, ObjectStorageUser, UserStatus};
 use crate::names::{USER_SECRET, user_of};
 
-pub(super) async fn reconcile(
-    user: Arc<ObjectStorageUser>,
-    shared: Arc<Shared>,
-) -> Result<Action, finalizer::Error<Error>> {
+pub(super) async fn reconcile(user: Arc<ObjectStorageUser>, shared: Arc<Shared>) -> Result<Action, Error> {
     let namespace = user.namespace().unwrap_or_default();
     let api: Api<ObjectStorageUser> = Api::namespaced(shared.client.clone(), &namespace);
-    finalizer(&api, FINALIZER, user, |event| async {
-        match event {
-            finalizer::Event::Apply(user) => shared.bring_user(&user, &namespace).await,
-            finalizer::Event::Cleanup(user) => shared.take_user(&user, &namespace).await,
+    match keep(&api, user.clone()).await? {
+        Task::Bring(user) => shared.bring_user(&user, &namespace).await,
+        Task::Take => {
+            shared.take_user(&user, &namespace).await?;
+            release(&api, user.as_ref()).await?;
+            Ok(Action::await_change())
         }
-    })
-    .await
+        Task::Nothing => Ok(Action::await_change()),
+    }
 }
 
 impl Shared {
@@ -93,14 +92,14 @@ impl Shared {
     }
 
     /// A user goes last: its buckets go with objects of their own.
-    async fn take_user(&self, object: &ObjectStorageUser, namespace: &str) -> Result<Action, Error> {
-        let Ok(user) = self.allowed(object, namespace).await? else { return Ok(Action::await_change()) };
+    async fn take_user(&self, object: &ObjectStorageUser, namespace: &str) -> Result<(), Error> {
+        let Ok(user) = self.allowed(object, namespace).await? else { return Ok(()) };
         let buckets: Api<ObjectStorageBucket> = Api::namespaced(self.client.clone(), namespace);
         let left = buckets.list(&ListParams::default().limit(1)).await;
         if !left.map_err(Error::api("list the buckets"))?.items.is_empty() {
             return Err(Error::HasBuckets);
         }
         self.backend.remove_user(user).await?;
-        Ok(Action::await_change())
+        Ok(())
     }
 }
