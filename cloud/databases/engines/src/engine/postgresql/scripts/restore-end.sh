@@ -41,9 +41,13 @@ CONF
 
 recover() {
   write_settings "$1"
-  : > "$log"
-  chown postgres:postgres "$log"
-  as_postgres "$BIN/pg_ctl" -D "$DATA_DIR" -l "$log" -w -t 86400 start > /dev/null 2>&1 < /dev/null
+  as_postgres "$BIN/postgres" -D "$DATA_DIR" > "$log" 2>&1 < /dev/null &
+  local server=$!
+  # It takes nobody until the recovery has ended.
+  until pg_isready -q -U postgres -h "$RUN" -p "$DB_PORT"; do
+    kill -0 "$server" 2>/dev/null || return 1
+    sleep 0.2
+  done
 }
 
 if ! recover "$target"; then
