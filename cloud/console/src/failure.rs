@@ -38,7 +38,7 @@ impl Failure {
         self
     }
 
-    fn field(mut self, field: &str, message: String) -> Self {
+    pub(crate) fn field(mut self, field: &str, message: String) -> Self {
         self.fields.push(Problem { field: field.into(), message });
         self
     }
@@ -60,6 +60,16 @@ impl Failure {
     pub(crate) fn taken(name: &str, workspace: &str) -> Self {
         let message = format!("`{name}` is taken in workspace `{workspace}`; choose another name");
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message.clone()).field("name", message)
+    }
+
+    /// The name of something new is taken; the message says by what.
+    pub(crate) fn name_taken(message: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message.clone()).field("name", message)
+    }
+
+    /// What the API answered to an attempt that the message names.
+    pub(crate) fn refused(message: String, source: &kube::Error) -> Self {
+        Self { message, ..Self::api(source) }.unless_logged_out()
     }
 
     /// What the API answered.
@@ -104,14 +114,12 @@ impl From<sealos_apps::Error> for Failure {
                 failure
             }
             Error::NotFound { .. } => Self::not_found(message),
-            Error::NameTaken { .. } => {
-                Self::new(StatusCode::CONFLICT, "AlreadyExists", message.clone()).field("name", message)
-            }
+            Error::NameTaken { .. } => Self::name_taken(message),
             Error::Conflict(_) | Error::NotReady { .. } => {
                 Self::new(StatusCode::CONFLICT, "Conflict", message)
             }
             Error::Apply(sealos_kit::apply::Error::Refused { source, .. }) | Error::Api { source, .. } => {
-                Self { message, ..Self::api(&source) }.unless_logged_out()
+                Self::refused(message, &source)
             }
             Error::Apply(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Unknown", message),
         }

@@ -7,11 +7,14 @@
 mod api;
 mod assets;
 mod failure;
+mod gauges;
 mod guard;
 mod login;
 mod quantity;
 mod samples;
 mod session;
+mod store;
+mod tracks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::login::Links;
 use crate::samples::Samples;
 use crate::session::Sessions;
+use crate::tracks::Tracks;
 
 /// How long a login link works.
 pub const LINK_LIFETIME: Duration = Duration::from_secs(600);
@@ -64,6 +68,10 @@ pub(crate) struct Parts {
     pub(crate) links: Links,
     pub(crate) sessions: Sessions,
     pub(crate) samples: Samples,
+    /// What databases say of themselves.
+    pub(crate) databases: Tracks,
+    /// How large buckets are.
+    pub(crate) buckets: Tracks,
     /// Ends the streams that would otherwise keep the console from closing.
     pub(crate) closing: CancellationToken,
 }
@@ -76,6 +84,8 @@ impl Console {
             links: Links::default(),
             sessions: Sessions::default(),
             samples: Samples::default(),
+            databases: Tracks::default(),
+            buckets: Tracks::default(),
             closing: CancellationToken::new(),
         };
         Self { parts: Arc::new(parts) }
@@ -90,6 +100,7 @@ impl Console {
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
         let closing = self.parts.closing.clone();
         let sampling = samples::run(self.parts.clone());
+        let gauging = gauges::run(self.parts.clone());
         let stop = async move {
             shutdown.cancelled().await;
             closing.cancel();
@@ -98,6 +109,7 @@ impl Console {
         tokio::select! {
             done = serving.into_future() => done.map_err(Error::Serve),
             () = sampling => Ok(()),
+            () = gauging => Ok(()),
         }
     }
 }

@@ -145,26 +145,32 @@ impl Ring {
     }
 }
 
+/// Acts as the administrator, with a token that is renewed in time.
+#[derive(Default)]
+pub(crate) struct Sampler {
+    known: Option<(kube::Client, Instant)>,
+}
+
+impl Sampler {
+    /// A client that works now; `None` while no token can be had.
+    pub(crate) async fn client(&mut self, parts: &Parts) -> Option<kube::Client> {
+        let fresh = self.known.as_ref().is_some_and(|(_, since)| since.elapsed() < TOKEN_AGE);
+        if !fresh {
+            let client = fresh_client(&parts.config.client, &parts.config.token_source).await?;
+            self.known = Some((client, Instant::now()));
+        }
+        self.known.as_ref().map(|(client, _)| client.clone())
+    }
+}
+
 /// Samples until it is dropped. A cloud without metrics is asked again at the next tick.
 pub(crate) async fn run(parts: Arc<Parts>) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut known: Option<(kube::Client, Instant)> = None;
+    let mut sampler = Sampler::default();
     loop {
         ticks.tick().await;
-        let client = match known.take().filter(|(_, since)| since.elapsed() < TOKEN_AGE) {
-            Some((client, since)) => {
-                known = Some((client.clone(), since));
-                client
-            }
-            None => match fresh_client(&parts.config.client, &parts.config.token_source).await {
-                Some(client) => {
-                    known = Some((client.clone(), Instant::now()));
-                    client
-                }
-                None => continue,
-            },
-        };
+        let Some(client) = sampler.client(&parts).await else { continue };
         if let Err(error) = sample(&parts.samples, &client).await {
             tracing::debug!(%error, "no samples this time");
         }

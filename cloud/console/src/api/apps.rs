@@ -75,7 +75,7 @@ pub(crate) async fn preview(workspace: Workspace, Json(draft): Json<Draft>) -> A
     let command = command::deploy(&draft);
     let manifest = yaml(&draft)?;
     let plan = workspace.apps.preview(draft)?;
-    let objects: Result<Vec<_>, _> = plan.objects.iter().map(yaml).collect();
+    let objects: Result<Vec<_>, _> = plan.services.iter().chain(&plan.objects).map(yaml).collect();
     Ok(axum::Json(Preview { yaml: objects?.join("---\n"), manifest, command }))
 }
 

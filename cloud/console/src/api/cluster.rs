@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
@@ -76,15 +76,20 @@ pub(crate) struct Capacity {
     cpu_millis: Share,
     memory_bytes: Share,
     pods: Share,
+    /// Absent where the machines do not tell how large their disks are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_bytes: Option<Share>,
 }
 
 pub(crate) async fn capacity(
     State(parts): State<Arc<Parts>>,
     User(client): User,
 ) -> Result<axum::Json<Capacity>, Failure> {
-    let (nodes, pods): (Api<Node>, Api<Pod>) = (Api::all(client.clone()), Api::all(client));
+    let (nodes, pods): (Api<Node>, Api<Pod>) = (Api::all(client.clone()), Api::all(client.clone()));
+    let claims: Api<PersistentVolumeClaim> = Api::all(client);
     let every = ListParams::default();
-    let (nodes, pods) = tokio::try_join!(nodes.list(&every), pods.list(&every))?;
+    let (nodes, pods, claims) = tokio::try_join!(nodes.list(&every), pods.list(&every), claims.list(&every))?;
+    let promised: f64 = claims.items.iter().filter_map(claimed).sum();
     let live: Vec<_> = pods.items.iter().filter(|pod| !has_ended(pod)).collect();
     let used = parts.samples.nodes();
     let total = |key: &str| -> f64 {
@@ -106,7 +111,17 @@ pub(crate) async fn capacity(
             requested: requested("memory"),
         },
         pods: Share { total: total("pods"), used: running, requested: running },
+        storage_bytes: Some(total("ephemeral-storage")).filter(|total| *total > 0.0).map(|total| Share {
+            total,
+            used: 0.0,
+            requested: promised,
+        }),
     }))
+}
+
+/// What a volume may take.
+fn claimed(claim: &PersistentVolumeClaim) -> Option<f64> {
+    read(claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?, "storage")
 }
 
 fn has_ended(pod: &Pod) -> bool {

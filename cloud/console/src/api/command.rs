@@ -54,6 +54,8 @@ fn fits_flags(draft: &Draft) -> bool {
         && draft.files.is_empty()
         && draft.autoscale.is_none()
         && draft.registry.is_none()
+        && draft.database.is_none()
+        && draft.bucket.is_none()
         && draft.command.is_empty()
         && draft.args.is_empty()
 }

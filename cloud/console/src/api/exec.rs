@@ -25,6 +25,8 @@ const SHELL: [&str; 3] = [
     "-c",
     "export TERM=xterm-256color; if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi",
 ];
+/// The script of every engine that logs in to it.
+const CLIENT: &str = "export TERM=xterm-256color; exec /sealos/scripts/client.sh";
 const BUFFER: usize = 32 << 10;
 /// A silent terminal must not look like a dead connection to what lies between.
 const BEAT: Duration = Duration::from_secs(20);
@@ -60,27 +62,60 @@ pub(crate) async fn open(
     if !status.pods.iter().any(|pod| pod.name == wanted.pod) {
         return Err(Failure::not_found(format!("app `{name}` has no pod `{}` any more", wanted.pod)));
     }
-    Ok(upgrade.on_upgrade(move |mut socket| async move {
+    let container = wanted.container.clone().unwrap_or(name);
+    Ok(terminal(
+        workspace,
+        Program { container, command: SHELL.map(str::to_owned).to_vec() },
+        wanted,
+        upgrade,
+    ))
+}
+
+/// The engine's own client in one of a database's pods, logged in.
+pub(crate) async fn open_database(
+    workspace: Workspace,
+    Name(name): Name,
+    Query(wanted): Query<Wanted>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    let target = workspace.databases().member(&name, &wanted.pod).await?;
+    let command = ["/bin/sh", "-c", CLIENT].map(str::to_owned).to_vec();
+    Ok(terminal(workspace, Program { container: target.container, command }, wanted, upgrade))
+}
+
+/// What runs in the terminal, and where.
+struct Program {
+    container: String,
+    command: Vec<String>,
+}
+
+fn terminal(workspace: Workspace, program: Program, wanted: Wanted, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(move |mut socket| async move {
         let closing = workspace.parts.closing.clone();
         let last = tokio::select! {
-            last = session(&workspace, &name, &wanted, &mut socket) => last,
+            last = session(&workspace, &program, &wanted, &mut socket) => last,
             () = closing.cancelled() => Some(Say::Error { message: "The console is closing".into() }),
         };
         if let Some(text) = last.and_then(|say| serde_json::to_string(&say).ok()) {
             let _gone = socket.send(Message::Text(text.into())).await;
         }
         let _gone = socket.send(Message::Close(None)).await;
-    }))
+    })
 }
 
 /// Runs until either side ends; gives what the browser should be told, if it is still there.
-async fn session(workspace: &Workspace, name: &str, wanted: &Wanted, socket: &mut WebSocket) -> Option<Say> {
+async fn session(
+    workspace: &Workspace,
+    program: &Program,
+    wanted: &Wanted,
+    socket: &mut WebSocket,
+) -> Option<Say> {
     let pods: Api<Pod> = Api::namespaced(workspace.client.clone(), &workspace.name);
     let mut params = AttachParams::interactive_tty();
-    params.container = Some(wanted.container.clone().unwrap_or_else(|| name.to_owned()));
+    params.container = Some(program.container.clone());
     params.max_stdin_buf_size = Some(BUFFER);
     params.max_stdout_buf_size = Some(BUFFER);
-    match pods.exec(&wanted.pod, SHELL, &params).await {
+    match pods.exec(&wanted.pod, &program.command, &params).await {
         Ok(process) => carry(process, wanted, socket).await,
         Err(error) => Some(Say::Error { message: format!("No terminal: {}", Failure::api(&error).message) }),
     }

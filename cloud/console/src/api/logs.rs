@@ -60,16 +60,62 @@ enum Heard {
     Note { pod: String, text: String },
 }
 
+/// Whose logs they are.
+#[derive(Clone)]
+enum Owner {
+    App(String),
+    Database(String),
+}
+
+impl Owner {
+    /// Its pods now, and the container that speaks in them.
+    async fn pods(&self, workspace: &Workspace) -> Result<(Vec<String>, String), Failure> {
+        match self {
+            Self::App(name) => {
+                let status = workspace.apps.get(name).await?;
+                Ok((status.pods.into_iter().map(|pod| pod.name).collect(), name.clone()))
+            }
+            Self::Database(name) => {
+                let database = workspace.databases().get(name).await?;
+                Ok((database.members.into_iter().map(|member| member.pod).collect(), database.component))
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        let (Self::App(name) | Self::Database(name)) = self;
+        name
+    }
+}
+
 pub(crate) async fn follow(
     workspace: Workspace,
     Name(name): Name,
+    query: Query<Wanted>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    follow_of(workspace, Owner::App(name), query, upgrade).await
+}
+
+pub(crate) async fn follow_database(
+    workspace: Workspace,
+    Name(name): Name,
+    query: Query<Wanted>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    follow_of(workspace, Owner::Database(name), query, upgrade).await
+}
+
+async fn follow_of(
+    workspace: Workspace,
+    owner: Owner,
     Query(wanted): Query<Wanted>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Failure> {
-    let pods = pods(&workspace, &name, &wanted).await?;
+    let (pods, container) = pods(&workspace, &owner, &wanted).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let closing = workspace.parts.closing.clone();
-        let follower = Follower { workspace, name, wanted };
+        let follower = Follower { workspace, owner, container, wanted };
         tokio::select! {
             () = follower.run(socket, pods) => {}
             () = closing.cancelled() => {}
@@ -77,20 +123,24 @@ pub(crate) async fn follow(
     }))
 }
 
-/// The pods whose logs are wanted. A pod that is not the app's is refused.
-async fn pods(workspace: &Workspace, name: &str, wanted: &Wanted) -> Result<Vec<String>, Failure> {
-    let status = workspace.apps.get(name).await?;
-    let all: Vec<_> = status.pods.into_iter().map(|pod| pod.name).collect();
+/// The pods whose logs are wanted, and their container. A pod that is not the owner's is refused.
+async fn pods(
+    workspace: &Workspace,
+    owner: &Owner,
+    wanted: &Wanted,
+) -> Result<(Vec<String>, String), Failure> {
+    let (all, container) = owner.pods(workspace).await?;
     match &wanted.pod {
-        Some(pod) if all.contains(pod) => Ok(vec![pod.clone()]),
-        Some(pod) => Err(Failure::not_found(format!("app `{name}` has no pod `{pod}` any more"))),
-        None => Ok(all),
+        Some(pod) if all.contains(pod) => Ok((vec![pod.clone()], container)),
+        Some(pod) => Err(Failure::not_found(format!("`{}` has no pod `{pod}` any more", owner.name()))),
+        None => Ok((all, container)),
     }
 }
 
 struct Follower {
     workspace: Workspace,
-    name: String,
+    owner: Owner,
+    container: String,
     wanted: Wanted,
 }
 
@@ -148,7 +198,7 @@ impl Follower {
     ) -> Result<(), axum::Error> {
         while readers.try_join_next().is_some() {}
         let wanted = Wanted { pod: None, previous: None, tail: None };
-        let Ok(mut pods) = pods(&self.workspace, &self.name, &wanted).await else { return Ok(()) };
+        let Ok((mut pods, _)) = pods(&self.workspace, &self.owner, &wanted).await else { return Ok(()) };
         if let Some(only) = &self.wanted.pod {
             pods.retain(|pod| pod == only);
         }
@@ -184,7 +234,7 @@ impl Follower {
             previous: self.previous(),
             tail_lines: Some(tail.clamp(0, MOST_TAIL)),
             timestamps: true,
-            container: Some(self.name.clone()),
+            container: Some(self.container.clone()),
             ..LogParams::default()
         };
         let pod = pod.to_owned();
@@ -264,9 +314,26 @@ async fn say(socket: &mut WebSocket, what: &Say) -> Result<(), axum::Error> {
 pub(crate) async fn download(
     workspace: Workspace,
     Name(name): Name,
+    query: Query<Wanted>,
+) -> Result<Response, Failure> {
+    download_of(workspace, Owner::App(name), query).await
+}
+
+/// The same of a database.
+pub(crate) async fn download_database(
+    workspace: Workspace,
+    Name(name): Name,
+    query: Query<Wanted>,
+) -> Result<Response, Failure> {
+    download_of(workspace, Owner::Database(name), query).await
+}
+
+async fn download_of(
+    workspace: Workspace,
+    owner: Owner,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Failure> {
-    let pods = pods(&workspace, &name, &wanted).await?;
+    let (pods, _) = pods(&workspace, &owner, &wanted).await?;
     let api: Api<Pod> = Api::namespaced(workspace.client.clone(), &workspace.name);
     let previous = wanted.previous.is_some();
     let parts = futures::stream::iter(pods).then(move |pod| {
@@ -282,7 +349,7 @@ pub(crate) async fn download(
     });
     let kind = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}.log\"", file_name(&name))),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}.log\"", file_name(owner.name()))),
     ];
     Ok((kind, Body::from_stream(parts)).into_response())
 }

@@ -1,14 +1,18 @@
 //! What the page asks for, under `/api/v1`. Everything here acts as the session's user.
 
 pub(crate) mod apps;
+mod backups;
+mod buckets;
 mod cluster;
 mod command;
+mod databases;
 mod events;
 mod exec;
 pub(crate) mod kubernetes;
 mod live;
 mod logs;
 mod metrics;
+mod objects;
 mod view;
 
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use bytes::Bytes;
 use http::request::Parts as RequestParts;
 use http::{HeaderValue, Method, StatusCode, header};
@@ -47,6 +51,12 @@ pub(crate) fn routes(parts: Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/logs.txt", get(logs::download))
         .route("/exec", get(exec::open));
     let workspace = Router::new()
+        .route("/databases", get(databases::list).post(databases::create))
+        .nest("/databases/{name}", database_routes())
+        .route("/buckets", get(buckets::list).post(buckets::create))
+        .nest("/buckets/{name}", bucket_routes())
+        .route("/bucket-keys", get(buckets::keys))
+        .route("/bucket-keys/rotate", post(buckets::rotate))
         .route("/apps", get(apps::list).post(apps::create))
         .nest("/apps/{name}", app)
         .route("/preview", post(apps::preview))
@@ -56,6 +66,7 @@ pub(crate) fn routes(parts: Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/session", get(cluster::session))
         .route("/logout", post(cluster::logout))
         .route("/capacity", get(cluster::capacity))
+        .route("/engines", get(databases::engines))
         .nest("/workspaces/{workspace}", workspace)
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
@@ -64,6 +75,46 @@ pub(crate) fn routes(parts: Arc<Parts>) -> Router<Arc<Parts>> {
         .layer(from_fn(guard::own_page))
         .layer(from_fn(no_store))
         .with_state(parts)
+}
+
+fn database_routes() -> Router<Arc<Parts>> {
+    Router::new()
+        .route("/", get(databases::get).delete(databases::delete))
+        .route("/connection", get(databases::connection))
+        .route("/scale", post(databases::scale))
+        .route("/resize", post(databases::resize))
+        .route("/grow", post(databases::grow))
+        .route("/restart", post(databases::restart))
+        .route("/stop", post(databases::stop))
+        .route("/start", post(databases::start))
+        .route("/switchover", post(databases::switchover))
+        .route("/password", post(databases::password))
+        .route("/external", post(databases::external))
+        .route("/query", post(databases::query))
+        .route("/slow", get(databases::slow))
+        .route("/metrics", get(databases::metrics))
+        .route("/events", get(databases::events))
+        .route("/parameters", get(databases::parameters).put(databases::set_parameters))
+        .route("/backups", get(backups::list).post(backups::create))
+        .route("/backups/{backup}", delete(backups::delete))
+        .route("/drill", post(backups::drill))
+        .route("/restore", post(backups::restore))
+        .route("/schedule", put(backups::set_schedule))
+        .route("/logs", get(logs::follow_database))
+        .route("/logs.txt", get(logs::download_database))
+        .route("/exec", get(exec::open_database))
+}
+
+fn bucket_routes() -> Router<Arc<Parts>> {
+    let content = get(objects::read).put(objects::write).layer(DefaultBodyLimit::disable());
+    Router::new()
+        .route("/", get(buckets::get).delete(buckets::delete))
+        .route("/policy", put(buckets::set_policy))
+        .route("/usage", get(buckets::usage))
+        .route("/objects", get(objects::list))
+        .route("/content", content)
+        .route("/remove", post(objects::remove))
+        .route("/share", post(objects::share))
 }
 
 async fn unknown(request: Request) -> Failure {
@@ -122,7 +173,7 @@ impl FromRequestParts<Arc<Parts>> for Workspace {
     }
 }
 
-/// The app's name in the address.
+/// The name in the address: an app's, a database's or a bucket's.
 pub(crate) struct Name(pub(crate) String);
 
 #[derive(serde::Deserialize)]
@@ -135,7 +186,8 @@ impl FromRequestParts<Arc<Parts>> for Name {
 
     async fn from_request_parts(request: &mut RequestParts, parts: &Arc<Parts>) -> Result<Self, Failure> {
         let path = Path::<NamePath>::from_request_parts(request, parts).await;
-        let Path(NamePath { name }) = path.map_err(|_| Failure::not_found("the address names no app"))?;
+        let Path(NamePath { name }) =
+            path.map_err(|_| Failure::not_found("the address has no name in it"))?;
         Ok(Self(name))
     }
 }

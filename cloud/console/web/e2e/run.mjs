@@ -9,6 +9,7 @@
  */
 
 import { accessible, launch, Run } from './browser.mjs'
+import { data } from './data.mjs'
 
 const link = process.env['SEALOS_CONSOLE_LINK']
 if (!link) throw new Error('set SEALOS_CONSOLE_LINK to what `sealos console` prints')
@@ -242,6 +243,8 @@ try {
     await other.screenshot({ path: `${pictures}/phone.png` })
     await phone.close()
   })
+
+  await data({ run, page, context, base, pictures, name, image, port })
 
   await run.step('a foreign page is refused', page, async () => {
     const stop = `/api/v1/workspaces/default/apps/${name}-bad/stop`

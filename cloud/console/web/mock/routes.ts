@@ -38,6 +38,24 @@ spec:
           }
 `
 
+/** The objects of what the app leans on. */
+const services = ({ name, database, bucket }: AppSpec): string => {
+  const asked = typeof database === 'object' ? database.name : undefined
+  const store = typeof bucket === 'object' ? bucket.name : bucket
+  return [
+    ...(database
+      ? [
+          `---\napiVersion: apps.kubeblocks.io/v1alpha1\nkind: Cluster\nmetadata:\n  name: ${asked ?? `${name}-db`}\n`,
+        ]
+      : []),
+    ...(store
+      ? [
+          `---\napiVersion: objectstorage.sealos.io/v1\nkind: ObjectStorageBucket\nmetadata:\n  name: ${store}\n`,
+        ]
+      : []),
+  ].join('')
+}
+
 const command = (spec: Full): string =>
   [
     `sealos deploy ${spec.image} --name ${spec.name}`,
@@ -106,7 +124,11 @@ export const answer = (world: World, method: string, address: string, body: unkn
   // The client sends a whole spec here.
   const spec = body as AppSpec
   if (part === 'preview')
-    return ok({ yaml: yaml(full(spec)), manifest: manifest(spec), command: command(full(spec)) })
+    return ok({
+      yaml: yaml(full(spec)) + services(spec),
+      manifest: manifest(spec),
+      command: command(full(spec)),
+    })
   if (part !== 'apps') return missing
   if (name === undefined) return method === 'POST' ? world.create(spec) : ok(world.apps())
   if (action !== undefined)

@@ -31,8 +31,9 @@ export const seeds: { spec: Full; hoursAgo: number; stopped?: boolean }[] = [
         { port: 8080, protocol: 'HTTP', public: true },
         { port: 9090, protocol: 'HTTP', public: false },
       ],
+      database: { engine: 'postgresql', name: 'orders' },
+      bucket: 'photos',
       env: {
-        DATABASE_URL: 'postgres://shop@shop-db:5432/shop',
         LOG_LEVEL: 'info',
         SESSION_SECRET: { secret: 'shop-session/secret' },
       },

@@ -38,6 +38,25 @@ export interface RegistryLogin {
   password: string
 }
 
+/** The database of an app: an engine, or more. One of the name that exists is used as it is. */
+export interface AppDatabase {
+  engine: string
+  name?: string
+  version?: string
+  replicas?: number
+  cpu?: string
+  memory?: string
+  storage?: string
+  /** True for a backup a night, or a cron line. */
+  backup?: boolean | string
+}
+
+/** The bucket of an app. */
+export interface AppBucket {
+  name: string
+  policy?: 'private' | 'publicRead' | 'publicReadwrite'
+}
+
 /** What a person asks for. What is left out keeps its default. */
 export interface AppSpec {
   name: string
@@ -53,6 +72,8 @@ export interface AppSpec {
   files?: ConfigFile[]
   storage?: Storage[]
   registry?: RegistryLogin
+  database?: string | AppDatabase
+  bucket?: string | AppBucket
   remark?: string
 }
 

@@ -15,6 +15,8 @@ const PARTS: [keyof AppSpec, string][] = [
   ['command', 'command'],
   ['args', 'arguments'],
   ['registry', 'registry login'],
+  ['database', 'database'],
+  ['bucket', 'bucket'],
 ]
 
 /** Objects are compared by content: the order of their keys says nothing. */

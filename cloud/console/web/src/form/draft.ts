@@ -3,7 +3,7 @@
  * right. Pure, so that every rule can be shown by a test.
  */
 
-import type { AppSpec, EnvValue, FieldError, Protocol } from '../api/types'
+import type { AppBucket, AppDatabase, AppSpec, EnvValue, FieldError, Protocol } from '../api/types'
 import { cores, parseBytes, parseCpu, quantity } from '../lib/units'
 import { joinWords, splitWords } from '../lib/words'
 
@@ -60,6 +60,17 @@ export interface Draft {
   server: string
   username: string
   password: string
+  /** The engine of the app's database; empty without one. */
+  database: string
+  /** Empty for `<app>-db`. */
+  databaseName: string
+  databaseReplicas: string
+  databaseBackup: boolean
+  /** What the request says besides and the form does not show. */
+  databaseMore: Partial<AppDatabase>
+  bucketOn: boolean
+  bucketName: string
+  bucketPolicy: NonNullable<AppBucket['policy']>
 }
 
 let lastKey = 0
@@ -99,7 +110,54 @@ export const emptyDraft = (): Draft => ({
   server: '',
   username: '',
   password: '',
+  database: '',
+  databaseName: '',
+  databaseReplicas: '1',
+  databaseBackup: false,
+  databaseMore: {},
+  bucketOn: false,
+  bucketName: '',
+  bucketPolicy: 'private',
 })
+
+/** Engines have short names too. */
+const ENGINES: Record<string, string> = {
+  postgres: 'postgresql',
+  pg: 'postgresql',
+  valkey: 'redis',
+  mongo: 'mongodb',
+}
+
+export const engineOf = (name: string): string => ENGINES[name.toLowerCase()] ?? name.toLowerCase()
+
+/** The database that a request asks for, in the long form. */
+export const databaseOf = ({ database }: AppSpec): AppDatabase | undefined => {
+  if (database === undefined) return undefined
+  const asked = typeof database === 'string' ? { engine: database } : database
+  return { ...asked, engine: engineOf(asked.engine) }
+}
+
+/** The bucket that a request asks for, in the long form. */
+export const bucketOf = ({ bucket }: AppSpec): AppBucket | undefined =>
+  typeof bucket === 'string' ? { name: bucket } : bucket
+
+/** The name that a database gets when none is given. */
+export const databaseNameFor = (app: string): string => `${app || 'name'}-db`
+
+const servicesOf = (spec: AppSpec): Partial<Draft> => {
+  const { engine = '', name = '', replicas = 1, backup, ...more } = databaseOf(spec) ?? {}
+  const bucket = bucketOf(spec)
+  return {
+    database: engine,
+    databaseName: name,
+    databaseReplicas: String(replicas),
+    databaseBackup: backup !== undefined && backup !== false,
+    databaseMore: { ...more, ...(typeof backup === 'string' ? { backup } : {}) },
+    bucketOn: bucket !== undefined,
+    bucketName: bucket?.name ?? '',
+    bucketPolicy: bucket?.policy ?? 'private',
+  }
+}
 
 const envOf = ([name, value]: [string, EnvValue]): EnvDraft =>
   typeof value === 'object' ? { ...newEnv(name), from: value } : newEnv(name, String(value))
@@ -137,6 +195,7 @@ export const draftOf = (spec: AppSpec): Draft => ({
   server: spec.registry?.server ?? '',
   username: spec.registry?.username ?? '',
   password: spec.registry?.password ?? '',
+  ...servicesOf(spec),
 })
 
 /** A name the image suggests: `ghcr.io/acme/Shop_API:1.2` gives `shop-api`. */
@@ -174,6 +233,29 @@ const scaleOf = (draft: Draft): Pick<AppSpec, 'replicas' | 'autoscale'> =>
         },
       }
 
+/** What is as it would be anyway is left out: one word is enough for most. */
+const databaseSpec = (draft: Draft): string | AppDatabase => {
+  const name = draft.databaseName.trim()
+  const replicas = whole(draft.databaseReplicas) ?? 0
+  const { backup, ...more } = draft.databaseMore
+  const details = {
+    ...more,
+    ...(name === '' || name === databaseNameFor(draft.name.trim()) ? {} : { name }),
+    ...(replicas === 1 ? {} : { replicas }),
+    ...(draft.databaseBackup ? { backup: backup ?? true } : {}),
+  }
+  return Object.keys(details).length === 0 ? draft.database : { engine: draft.database, ...details }
+}
+
+const servicesSpec = (draft: Draft): Pick<AppSpec, 'database' | 'bucket'> => {
+  const name = draft.bucketName.trim()
+  const bucket = draft.bucketPolicy === 'private' ? name : { name, policy: draft.bucketPolicy }
+  return {
+    ...(draft.database ? { database: databaseSpec(draft) } : {}),
+    ...(draft.bucketOn ? { bucket } : {}),
+  }
+}
+
 /** The request that the draft stands for. Entries that are no numbers become zero: `problems` has named them. */
 export const toSpec = (draft: Draft): AppSpec => ({
   name: draft.name.trim(),
@@ -200,6 +282,7 @@ export const toSpec = (draft: Draft): AppSpec => ({
   ...(draft.registryOn
     ? { registry: { server: draft.server.trim(), username: draft.username.trim(), password: draft.password } }
     : {}),
+  ...servicesSpec(draft),
 })
 
 /** Whether the gateway routes the port by a host name. */
@@ -212,5 +295,7 @@ export const fieldOf = ({ field }: FieldError, draft: Draft): string => {
   if (field === 'autoscale') return 'max'
   if (field === 'autoscale.percent') return 'percent'
   if (field === 'registry') return 'username'
+  if (field === 'database' || field === 'database.engine') return 'database.name'
+  if (field === 'bucket') return 'bucket.name'
   return field.replaceAll(/\[(\d+)\]/g, '.$1')
 }

@@ -8,6 +8,7 @@ import { NetworkSection } from './network'
 import type { Problems } from './problems'
 import { EnvSection, FilesSection, StorageSection } from './rows'
 import { ImageSection, SizeSection } from './sections'
+import { ServicesSection } from './services'
 import css from './form.module.css'
 
 export interface SectionProps {
@@ -48,6 +49,7 @@ export const AppForm = ({ draft, onChange, problems, refused, all, existing, dom
     <div className={css.form}>
       <ImageSection {...section} />
       <NetworkSection {...section} domain={domain} workspace={workspace} />
+      <ServicesSection {...section} workspace={workspace} />
       <SizeSection {...section} />
       <EnvSection {...section} />
       <FilesSection {...section} />

@@ -104,6 +104,15 @@ const rowProblems = (draft: Draft, set: (field: string, message: string | undefi
   }
 }
 
+const serviceProblems = (draft: Draft, set: (field: string, message: string | undefined) => void) => {
+  if (draft.database !== '') {
+    const name = draft.databaseName.trim()
+    if (name !== '') set('database.name', nameProblem(name, NO_NAMES))
+    set('database.replicas', wholeProblem(draft.databaseReplicas, 1, 9, 'Replicas'))
+  }
+  if (draft.bucketOn) set('bucket.name', bucketNameProblem(draft.bucketName.trim()))
+}
+
 export const problems = (draft: Draft, taken: ReadonlySet<string>): Problems => {
   const found: Problems = {}
   const set = (field: string, message: string | undefined) => {
@@ -114,6 +123,7 @@ export const problems = (draft: Draft, taken: ReadonlySet<string>): Problems => 
   portProblems(draft, set)
   sizeProblems(draft, set)
   rowProblems(draft, set)
+  serviceProblems(draft, set)
   for (const field of ['command', 'args'] as const) {
     const split = splitWords(draft[field])
     if (!Array.isArray(split)) set(field, split.error)

@@ -1,5 +1,6 @@
 /** Three sizes that fit most, and fields for all the others. */
 
+import { bytes, parseBytes } from '../lib/units'
 import { Field, Input } from '../ui/field'
 import { PRESETS, type SizeDraft } from './database-draft'
 import css from './size-choice.module.css'
@@ -12,6 +13,9 @@ interface Props {
 
 const same = (a: SizeDraft, b: SizeDraft) =>
   a.cpu === b.cpu && a.memory === b.memory && a.storage === b.storage
+
+const inWords = ({ cpu, memory, storage }: SizeDraft) =>
+  `${cpu} ${cpu === '1' ? 'core' : 'cores'}, ${bytes(parseBytes(memory) ?? 0)}, ${bytes(parseBytes(storage) ?? 0)}`
 
 const FIELDS = [
   ['cpu', 'Cores'],
@@ -34,9 +38,7 @@ export const SizeChoice = ({ size, onChange, problem }: Props) => (
           />
           <strong>{preset.name}</strong>
           <span className="small muted">{preset.about}</span>
-          <span className="small nums">
-            {preset.size.cpu} cores, {preset.size.memory}, {preset.size.storage}
-          </span>
+          <span className="small nums">{inWords(preset.size)}</span>
         </label>
       ))}
     </fieldset>

@@ -1,4 +1,4 @@
-/** The form of a first deploy. `?image=…&name=…&port=…` fills it in, so that links can. */
+/** The form of a first deploy. `?image=…&name=…&port=…&database=…&bucket=…` fills it in, so that links can. */
 
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { Rocket } from 'lucide-react'
@@ -7,7 +7,7 @@ import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { api, ApiError } from '../api/client'
 import { appsQuery, queries, sessionQuery } from '../api/queries'
 import type { AppSpec } from '../api/types'
-import { emptyDraft, nameFor, newPort, toSpec, type Draft } from '../form/draft'
+import { emptyDraft, engineOf, nameFor, newPort, toSpec, type Draft } from '../form/draft'
 import { AppForm } from '../form/form'
 import { Preview } from '../form/preview'
 import { problems as findProblems } from '../form/problems'
@@ -25,6 +25,9 @@ const draftFrom = (params: URLSearchParams): Draft => {
     image,
     name: params.get('name') ?? nameFor(image, new Set()),
     ports: params.has('port') ? [newPort(params.get('port') ?? '')] : draft.ports,
+    database: engineOf(params.get('database') ?? ''),
+    bucketOn: params.has('bucket'),
+    bucketName: params.get('bucket') ?? '',
   }
 }
 

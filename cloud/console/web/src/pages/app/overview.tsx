@@ -1,14 +1,16 @@
 /** How the app is doing: why it is not ready if it is not, where it answers, its pods, what it uses. */
 
 import { useQuery } from '@tanstack/react-query'
-import { ArrowUpRight, Lock, ScrollText, SlidersHorizontal } from 'lucide-react'
-import { lazy, Suspense } from 'react'
+import { ArrowUpRight, Lock, PaintBucket, ScrollText, SlidersHorizontal } from 'lucide-react'
+import { lazy, Suspense, type ReactNode } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { draftQuery, metricsQuery } from '../../api/queries'
 import type { App } from '../../api/types'
+import { bucketOf, databaseNameFor, databaseOf } from '../../form/draft'
 import { bytes, cores, hostOf, isWeb, parseBytes, parseCpu } from '../../lib/units'
 import { Button } from '../../ui/button'
 import { Card, CopyButton, Plain, Skeleton } from '../../ui/bits'
+import { EngineMark } from '../../ui/engine'
 import { Segments } from '../../ui/field'
 import { phaseWord } from '../../ui/status'
 import { useDark } from '../../shell/theme'
@@ -196,7 +198,9 @@ const Addresses = ({ app }: { app: App }) => {
 const Shape = ({ app }: { app: App }) => {
   const { data: draft } = useQuery(draftQuery(app.workspace, app.name))
   const scale = draft?.autoscale
-  const rows: [string, string][] = [
+  const [database, bucket] = draft ? [databaseOf(draft), bucketOf(draft)] : []
+  const databaseName = database?.name ?? databaseNameFor(app.name)
+  const rows: [string, ReactNode][] = [
     ['Image', app.image],
     [
       'Size of a replica',
@@ -209,6 +213,28 @@ const Shape = ({ app }: { app: App }) => {
         : String(app.replicas.desired),
     ],
     ['Storage', draft?.storage?.map(({ path, size }) => `${path} (${size})`).join(', ') || 'none'],
+    ...(database
+      ? ([
+          [
+            'Database',
+            <Link key="database" to={`/w/${app.workspace}/databases/${databaseName}`} className={css.linked}>
+              <EngineMark engine={database.engine} size={20} />
+              {databaseName}
+            </Link>,
+          ],
+        ] as [string, ReactNode][])
+      : []),
+    ...(bucket
+      ? ([
+          [
+            'Bucket',
+            <Link key="bucket" to={`/w/${app.workspace}/buckets/${bucket.name}`} className={css.linked}>
+              <PaintBucket size={17} aria-hidden />
+              {bucket.name}
+            </Link>,
+          ],
+        ] as [string, ReactNode][])
+      : []),
     ['Deployed', app.createdAt ? new Date(app.createdAt).toLocaleString() : '—'],
   ]
   return (

@@ -32,6 +32,18 @@ export default function KeysTab() {
 
 const HIDDEN = '••••••••••••••••'
 
+const Line = ({ name, value }: { name: string; value: string }) => (
+  <div>
+    <dt>{name}</dt>
+    <dd>
+      <span className="grow truncate mono" title={value}>
+        {value}
+      </span>
+      <CopyButton text={value} label={`Copy: ${name.toLowerCase()}`} />
+    </dd>
+  </div>
+)
+
 interface KeyProps {
   keys: Keys
   shown: boolean
@@ -52,7 +64,6 @@ const KeyCard = ({ keys, shown, onShow, realName, workspace }: KeyProps) => {
     onError: error => toast.trouble('Could not rotate the keys', error),
   })
   const lines: [string, string][] = [
-    ['Access key', keys.accessKey],
     ['Bucket', realName],
     ['Inside', keys.internal],
     ['Outside', keys.external],
@@ -69,6 +80,7 @@ const KeyCard = ({ keys, shown, onShow, realName, workspace }: KeyProps) => {
       }
     >
       <dl className={rows.rows}>
+        <Line name="Access key" value={keys.accessKey} />
         <div>
           <dt>Secret key</dt>
           <dd>
@@ -83,15 +95,7 @@ const KeyCard = ({ keys, shown, onShow, realName, workspace }: KeyProps) => {
           </dd>
         </div>
         {lines.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>
-              <span className="grow truncate mono" title={value}>
-                {value}
-              </span>
-              <CopyButton text={value} label={`Copy: ${name.toLowerCase()}`} />
-            </dd>
-          </div>
+          <Line key={name} name={name} value={value} />
         ))}
       </dl>
       <Dialog

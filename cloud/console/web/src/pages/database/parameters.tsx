@@ -1,12 +1,12 @@
 /** What the engine can be told, what it may be told, and what needs a restart. */
 
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { RotateCw, Save, Search, Undo2 } from 'lucide-react'
+import { Save, Search, Undo2 } from 'lucide-react'
 import { useState } from 'react'
 import { ApiError } from '../../api/client'
 import { databases, parametersQuery, type Database, type Parameter } from '../../api/databases'
 import { queries } from '../../api/queries'
-import { changeBlocked, useDatabaseAct } from '../../lib/database-actions'
+import { changeBlocked, refresh } from '../../lib/database-actions'
 import { plural } from '../../lib/units'
 import { Button } from '../../ui/button'
 import { Plain, Skeleton, Trouble } from '../../ui/bits'
@@ -29,15 +29,15 @@ const Editor = ({ database, parameters }: { database: Database; parameters: Para
   const [edits, setEdits] = useState<Record<string, string>>({})
   const [text, setText] = useState('')
   const [changedOnly, setChangedOnly] = useState(false)
-  const act = useDatabaseAct(database)
   const save = useMutation({
     mutationFn: (values: Record<string, string>) => databases.setParameters(workspace, name, values),
     onSuccess: ({ needsRestart }) => {
       setEdits({})
       void queries.invalidateQueries({ queryKey: parametersQuery(workspace, name).queryKey })
+      refresh(workspace, name)
       toast.done(
         `${name} has its new parameters`,
-        needsRestart ? 'Some of them are taken over by the next restart.' : undefined,
+        needsRestart ? 'Its replicas are restarted one after another for them.' : undefined,
       )
     },
   })
@@ -105,20 +105,8 @@ const Editor = ({ database, parameters }: { database: Database; parameters: Para
         <p className="small muted grow">
           {count === 0
             ? 'Nothing changed yet'
-            : `${plural(count, 'change')}${restart ? ', taken over by a restart' : ', taken over at once'}`}
+            : `${plural(count, 'change')}${restart ? ', with a restart' : ', without a restart'}`}
         </p>
-        {parameters.some(({ changed, needsRestart }) => changed && needsRestart) && count === 0 && (
-          <Button
-            icon={<RotateCw />}
-            busy={act.isPending}
-            blocked={blocked}
-            onClick={() =>
-              act.mutate({ verb: 'restart', what: `restart ${name}`, done: `${name} is restarting` })
-            }
-          >
-            Restart
-          </Button>
-        )}
         <Button
           look="quiet"
           icon={<Undo2 />}
@@ -182,7 +170,7 @@ const Row = ({ parameter, value, edited, error, onChange }: RowProps) => (
           <Input
             {...props}
             mono
-            placeholder={parameter.default}
+            placeholder={parameter.default || 'as the engine has it'}
             value={value}
             onChange={event => onChange(event.target.value)}
           />

@@ -79,15 +79,12 @@ export const ScheduleFields = ({ schedule, onChange }: FieldsProps) => {
             </Select>
           )}
         </Field>
-      ) : (
-        <span aria-hidden />
-      )}
+      ) : null}
       <Field label={rhythm.every === 'hour' ? 'From' : 'At'}>
         {props => (
           <Input
             {...props}
             type="time"
-            disabled={rhythm.every === 'other'}
             value={rhythm.time}
             onChange={event => turn({ time: event.target.value || '00:00' })}
           />
