@@ -1,0 +1,61 @@
+//! Operations and the actions policies call them by.
+
+/// The action an operation needs. Most are called like the operation.
+pub(super) fn action(operation: &str, versioned: bool) -> &'static str {
+    match (operation, versioned) {
+        ("GetObject" | "HeadObject" | "GetObjectAttributes" | "SelectObjectContent", false) => "s3:GetObject",
+        ("GetObject" | "HeadObject" | "GetObjectAttributes", true) => "s3:GetObjectVersion",
+        ("PutObject" | "CopyObject" | "CreateMultipartUpload" | "UploadPart", _) => "s3:PutObject",
+        ("UploadPartCopy" | "CompleteMultipartUpload" | "PostObject", _) => "s3:PutObject",
+        ("AbortMultipartUpload", _) => "s3:AbortMultipartUpload",
+        ("ListParts", _) => "s3:ListMultipartUploadParts",
+        ("ListMultipartUploads", _) => "s3:ListBucketMultipartUploads",
+        ("DeleteObject" | "DeleteObjects", false) => "s3:DeleteObject",
+        ("DeleteObject", true) => "s3:DeleteObjectVersion",
+        ("GetObjectTagging", false) => "s3:GetObjectTagging",
+        ("GetObjectTagging", true) => "s3:GetObjectVersionTagging",
+        ("PutObjectTagging", false) => "s3:PutObjectTagging",
+        ("PutObjectTagging", true) => "s3:PutObjectVersionTagging",
+        ("DeleteObjectTagging", false) => "s3:DeleteObjectTagging",
+        ("DeleteObjectTagging", true) => "s3:DeleteObjectVersionTagging",
+        ("GetObjectAcl", _) => "s3:GetObjectAcl",
+        ("PutObjectAcl", _) => "s3:PutObjectAcl",
+        ("GetObjectRetention", _) => "s3:GetObjectRetention",
+        ("PutObjectRetention", _) => "s3:PutObjectRetention",
+        ("GetObjectLegalHold", _) => "s3:GetObjectLegalHold",
+        ("PutObjectLegalHold", _) => "s3:PutObjectLegalHold",
+        ("ListObjects" | "ListObjectsV2" | "HeadBucket", _) => "s3:ListBucket",
+        ("ListObjectVersions", _) => "s3:ListBucketVersions",
+        ("DeleteBucket", _) => "s3:DeleteBucket",
+        ("GetBucketLocation", _) => "s3:GetBucketLocation",
+        ("GetBucketPolicy", _) => "s3:GetBucketPolicy",
+        ("PutBucketPolicy", _) => "s3:PutBucketPolicy",
+        ("DeleteBucketPolicy", _) => "s3:DeleteBucketPolicy",
+        ("GetBucketPolicyStatus", _) => "s3:GetBucketPolicyStatus",
+        ("GetBucketVersioning", _) => "s3:GetBucketVersioning",
+        ("PutBucketVersioning", _) => "s3:PutBucketVersioning",
+        ("GetBucketCors", _) => "s3:GetBucketCORS",
+        ("PutBucketCors" | "DeleteBucketCors", _) => "s3:PutBucketCORS",
+        ("GetBucketLifecycleConfiguration", _) => "s3:GetLifecycleConfiguration",
+        ("PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle", _) => "s3:PutLifecycleConfiguration",
+        ("GetBucketWebsite", _) => "s3:GetBucketWebsite",
+        ("PutBucketWebsite", _) => "s3:PutBucketWebsite",
+        ("DeleteBucketWebsite", _) => "s3:DeleteBucketWebsite",
+        ("GetBucketNotificationConfiguration", _) => "s3:GetBucketNotification",
+        ("PutBucketNotificationConfiguration", _) => "s3:PutBucketNotification",
+        ("GetBucketTagging", _) => "s3:GetBucketTagging",
+        ("PutBucketTagging" | "DeleteBucketTagging", _) => "s3:PutBucketTagging",
+        ("GetBucketAcl", _) => "s3:GetBucketAcl",
+        ("PutBucketAcl", _) => "s3:PutBucketAcl",
+        ("GetObjectLockConfiguration", _) => "s3:GetBucketObjectLockConfiguration",
+        ("PutObjectLockConfiguration", _) => "s3:PutBucketObjectLockConfiguration",
+        ("GetPublicAccessBlock", _) => "s3:GetBucketPublicAccessBlock",
+        ("PutPublicAccessBlock" | "DeletePublicAccessBlock", _) => "s3:PutBucketPublicAccessBlock",
+        ("GetBucketOwnershipControls", _) => "s3:GetBucketOwnershipControls",
+        ("PutBucketOwnershipControls" | "DeleteBucketOwnershipControls", _) => {
+            "s3:PutBucketOwnershipControls"
+        }
+        // What we do not offer anyway: only the owner gets to hear so.
+        _ => "s3:Unknown",
+    }
+}
