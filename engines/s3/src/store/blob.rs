@@ -149,7 +149,9 @@ impl Reader {
             if hasher.finalize().to_le_bytes() != sum {
                 let (from, to) = (block * BLOCK, block * BLOCK + bytes.len() as u64);
                 let file = super::disk::hex(&self.name);
-                return Err(Unread::Damaged(format!("the checksum of bytes {from} to {to} of file {file} differs")));
+                return Err(Unread::Damaged(format!(
+                    "the checksum of bytes {from} to {to} of file {file} differs"
+                )));
             }
         }
         self.block += blocks;

@@ -5,9 +5,7 @@ use tokio::task::spawn_blocking;
 
 use super::error::{Error, Result};
 use super::meta::{self, Look, View};
-use super::model::{
-    Candidate, Cursor, List, ListVersions, Listing, Object, VersionId, VersionListing,
-};
+use super::model::{Candidate, Cursor, List, ListVersions, Listing, Object, VersionId, VersionListing};
 use super::objects::{locate, null_sequence};
 use super::record::{self, Head};
 use super::tables::{self, At};
@@ -62,8 +60,11 @@ fn list(view: &View, bucket: u32, list: &List) -> Result<Listing> {
     let scope = Scope::new(bucket, &list.prefix, &list.delimiter);
     let mut out = Listing::default();
     let (Some(mut from), end) = (scope.start(bucket, &list.after), scope.end()) else { return Ok(out) };
+    if list.limit == 0 {
+        return Ok(out);
+    }
     let mut last = String::new();
-    'seek: while list.limit > 0 {
+    'seek: loop {
         let mut rows = view.rows(At::Latest, &from, end.as_deref())?;
         while let Some((row, value)) = meta::next(&mut rows)? {
             let head: Head = record::decode(value.value())?;
@@ -89,7 +90,6 @@ fn list(view: &View, bucket: u32, list: &List) -> Result<Listing> {
         }
         return Ok(out);
     }
-    Ok(out)
 }
 
 /// The older versions of a key, newest first, behind `after`.

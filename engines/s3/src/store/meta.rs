@@ -130,9 +130,8 @@ fn open(disk: &Disk, cache: usize) -> Result<Database> {
         other => refused("open the metadata")(other),
     })?;
     // Keys and secrets are inside.
-    let _ = File::open(&path).and_then(|file| {
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
-    });
+    let _ = File::open(&path)
+        .and_then(|file| file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)));
     Ok(database)
 }
 

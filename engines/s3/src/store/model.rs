@@ -256,9 +256,15 @@ pub enum Change {
     Tags(Vec<(String, String)>),
     LegalHold(bool),
     /// `bypass`: shorten or lift governance retention too.
-    Retention { retention: Option<Retention>, bypass: bool },
+    Retention {
+        retention: Option<Retention>,
+        bypass: bool,
+    },
     /// Sets (`Some`) or removes one of `Attributes::headers`.
-    Header { name: String, value: Option<String> },
+    Header {
+        name: String,
+        value: Option<String>,
+    },
 }
 
 /// How an object is deleted.

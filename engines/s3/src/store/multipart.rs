@@ -133,12 +133,12 @@ fn choose(
         if wanted.checksum.is_some() && wanted.checksum.as_ref() != known {
             return Err(invalid(number, "its checksum is another"));
         }
-        if number != last && part.size < minimum {
-            return Err(Error::PartTooSmall { number, size: part.size, minimum });
-        }
         chosen.insert(number, part.clone());
     }
-    Ok(chosen)
+    match chosen.iter().find(|(number, part)| **number != last && part.size < minimum) {
+        Some((number, part)) => Err(Error::PartTooSmall { number: *number, size: part.size, minimum }),
+        None => Ok(chosen),
+    }
 }
 
 fn combined(parts: &BTreeMap<u16, record::Part>) -> Etag {
@@ -197,13 +197,8 @@ fn complete(tx: &mut Tx<'_>, wanted: Complete) -> Result<Object> {
     let head = Head { sequence: 0, null: false, marker: false, size, etag, modified: tx::now(), body };
     let fresh = install(tx, &place, &upload.key, record::Object { head, attributes })?;
     let sequence = fresh.head.sequence;
-    let done = record::Completed {
-        bucket: bucket.id,
-        key: upload.key.clone(),
-        sequence,
-        etag,
-        at: tx::now(),
-    };
+    let done =
+        record::Completed { bucket: bucket.id, key: upload.key.clone(), sequence, etag, at: tx::now() };
     tx.store(At::Completed, &id, &done)?;
     Ok(fresh.show(upload.key, true))
 }
@@ -240,8 +235,11 @@ fn list(view: &View, bucket: u32, list: &ListUploads) -> Result<UploadListing> {
     };
     let (Some(start), end) = (start, scope.end()) else { return Ok(out) };
     let mut from = start.max(tables::latest(bucket, &list.prefix));
+    if list.limit == 0 {
+        return Ok(out);
+    }
     let mut last = (String::new(), String::new());
-    'seek: while list.limit > 0 {
+    'seek: loop {
         let mut rows = view.rows(At::Uploads, &from, end.as_deref())?;
         while let Some((row, value)) = meta::next(&mut rows)? {
             let row = row.value();
@@ -265,7 +263,6 @@ fn list(view: &View, bucket: u32, list: &ListUploads) -> Result<UploadListing> {
         }
         return Ok(out);
     }
-    Ok(out)
 }
 
 impl Store {
@@ -393,4 +390,3 @@ impl Store {
         .await
     }
 }
-

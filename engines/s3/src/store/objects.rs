@@ -2,9 +2,7 @@
 
 use super::error::{Error, Result};
 use super::meta::Look;
-use super::model::{
-    Attributes, Change, Condition, Match, Object, ObjectPart, RetentionMode, VersionId,
-};
+use super::model::{Attributes, Change, Condition, Match, Object, ObjectPart, RetentionMode, VersionId};
 use super::record::{self, Body, Etag, Head, Versioning};
 use super::shared::{denied, over};
 use super::stage::{Freight, Staged};
@@ -167,7 +165,12 @@ pub(super) fn check_lock(place: &Place<'_>, key: &str, found: &record::Object, b
 }
 
 /// Counts what a key's rows lose and gain.
-pub(super) fn count_version(tx: &mut Tx<'_>, bucket: &record::Bucket, head: &Head, added: bool) -> Result<()> {
+pub(super) fn count_version(
+    tx: &mut Tx<'_>,
+    bucket: &record::Bucket,
+    head: &Head,
+    added: bool,
+) -> Result<()> {
     let (size, step) = (head.size, |value: &mut u64, by: u64| {
         *value = if added { value.saturating_add(by) } else { value.saturating_sub(by) };
     });

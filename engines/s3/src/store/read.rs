@@ -126,12 +126,7 @@ impl Store {
     }
 }
 
-fn open(
-    shared: &Arc<Shared>,
-    view: &View,
-    head: &record::Head,
-    label: &Label,
-) -> Result<Content, Unopened> {
+fn open(shared: &Arc<Shared>, view: &View, head: &record::Head, label: &Label) -> Result<Content, Unopened> {
     let gone = |what: &str| Unopened::Gone(what.to_owned());
     match head.body {
         Body::Empty => Ok(Content::Memory(Bytes::new())),
@@ -198,11 +193,8 @@ impl Opened {
                 State::Memory(bytes.slice(start..end))
             }
             Content::Pieces(pieces, pin) => {
-                let label = Label {
-                    bucket: self.bucket,
-                    key: self.object.key.clone(),
-                    version: self.object.version,
-                };
+                let label =
+                    Label { bucket: self.bucket, key: self.object.key.clone(), version: self.object.version };
                 let pieces = trim(pieces, start, end);
                 State::Idle(Box::new(Cursor { pieces, current: None, label, shared: self.shared, _pin: pin }))
             }

@@ -117,8 +117,7 @@ impl Shared {
 
     /// Room for `bytes` of an owner, held until dropped. Refused when the quota or the disk has none.
     pub(super) fn reserve(self: &Arc<Self>, owner: &str, bytes: u64) -> Result<Reservation> {
-        let mut reservation =
-            Reservation { shared: Arc::clone(self), owner: owner.to_owned(), bytes: 0 };
+        let mut reservation = Reservation { shared: Arc::clone(self), owner: owner.to_owned(), bytes: 0 };
         reservation.grow(bytes)?;
         Ok(reservation)
     }
@@ -217,6 +216,11 @@ pub(super) fn denied(user: &str) -> Error {
     Error::DenyWrite { user: user.to_owned(), reason }
 }
 
-pub(super) fn over(attempt: &'static str, owner: &str, what: &'static str, (limit, used): (u64, u64)) -> Error {
+pub(super) fn over(
+    attempt: &'static str,
+    owner: &str,
+    what: &'static str,
+    (limit, used): (u64, u64),
+) -> Error {
     Error::Quota { attempt, owner: owner.to_owned(), what, limit, used }
 }

@@ -20,6 +20,8 @@ use super::{Store, buckets};
 const STEP: usize = 1 << 20;
 const WAITING: usize = 4;
 
+type Steps = mpsc::Sender<Vec<Bytes>>;
+
 /// Sees the bytes of a body as they come in: checksums besides the MD5. `()` sees nothing. Runs where the
 /// MD5 is computed: beside the writing, on another thread than the caller's.
 pub trait Observe: Send + 'static {
@@ -192,7 +194,7 @@ impl Store {
     }
 
     /// A thread that writes what it is sent to a new file, and syncs it at the end.
-    fn write_file(&self) -> (mpsc::Sender<Vec<Bytes>>, JoinHandle<Result<Pending>>) {
+    fn write_file(&self) -> (Steps, JoinHandle<Result<Pending>>) {
         let (sender, mut steps) = mpsc::channel::<Vec<Bytes>>(WAITING);
         let shared = std::sync::Arc::clone(self.shared());
         let writer = spawn_blocking(move || {
@@ -211,7 +213,7 @@ impl Store {
 }
 
 /// A thread that computes the MD5 of what it is sent.
-fn hash<H: Observe>(mut observer: H) -> (mpsc::Sender<Vec<Bytes>>, JoinHandle<([u8; 16], H)>) {
+fn hash<H: Observe>(mut observer: H) -> (Steps, JoinHandle<([u8; 16], H)>) {
     let (sender, mut steps) = mpsc::channel::<Vec<Bytes>>(WAITING);
     let hasher = spawn_blocking(move || {
         let mut md5 = Md5::new();
@@ -283,4 +285,3 @@ impl Intake {
         }
     }
 }
-

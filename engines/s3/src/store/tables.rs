@@ -44,8 +44,23 @@ pub(super) enum At {
 }
 
 pub(super) const NAMES: [&str; 17] = [
-    "meta", "users", "keys", "buckets", "documents", "usage", "latest", "older", "nulls", "files", "packed",
-    "packs", "manifests", "uploads", "parts", "completed", "doomed",
+    "meta",
+    "users",
+    "keys",
+    "buckets",
+    "documents",
+    "usage",
+    "latest",
+    "older",
+    "nulls",
+    "files",
+    "packed",
+    "packs",
+    "manifests",
+    "uploads",
+    "parts",
+    "completed",
+    "doomed",
 ];
 
 impl At {

@@ -148,8 +148,7 @@ impl<'t> Tx<'t> {
         match body {
             Body::Empty => Ok(()),
             Body::Packed(id) => {
-                let mut row: record::Packed =
-                    self.record(At::Packed, &id.to_be_bytes())?.ok_or_else(lost)?;
+                let mut row: record::Packed = self.record(At::Packed, &id.to_be_bytes())?.ok_or_else(lost)?;
                 row.references += 1;
                 self.store(At::Packed, &id.to_be_bytes(), &row)
             }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::shared::{Pending, Shared};
-use super::stage::Freight;
 use super::error::{Error, Result};
 use super::meta::{Tables, refused};
 use super::pack::{Appender, Place, Small};
+use super::shared::{Pending, Shared};
+use super::stage::Freight;
 use super::tx::{self, Garbage, Tx};
 
 /// Callers that share one commit at most, and the bytes of their bodies.
@@ -203,9 +203,7 @@ impl Writer {
 /// The same failure for the next who waited for it.
 fn again(error: &Error) -> Error {
     match error {
-        Error::Full { source } => {
-            Error::Full { source: io::Error::new(source.kind(), source.to_string()) }
-        }
+        Error::Full { source } => Error::Full { source: io::Error::new(source.kind(), source.to_string()) },
         Error::Closed => Error::Closed,
         Error::Unusable { reason } => Error::Unusable { reason: reason.clone() },
         other => {
