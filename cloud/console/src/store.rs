@@ -61,7 +61,7 @@ async fn reachable(client: &kube::Client, internal: &str) -> Result<String, Fail
     let selector = format!("kubernetes.io/service-name={service}");
     let found = slices.list(&ListParams::default().labels(&selector)).await?;
     let address = found.items.iter().find_map(|slice| {
-        let address = slice.endpoints.first()?.addresses.first()?;
+        let address = slice.endpoints.as_ref()?.first()?.addresses.first()?;
         Some(format!("{address}:{}", slice.ports.as_ref()?.first()?.port?))
     });
     address.map(|address| format!("http://{address}")).ok_or_else(|| {
