@@ -9,7 +9,7 @@ set -eu
 rm -rf "$DATA_DIR/appendonlydir"
 socket=$RUN/restore
 log=$RESTORE_DIR/restore.log
-local_cli() { "$CLI" -s "$socket" "$@"; }
+local_cli() { env -u REDISCLI_AUTH -u VALKEYCLI_AUTH "$CLI" -s "$socket" "$@"; }
 : > "$log"
 # With a log switched on, the server would start empty and not look at the snapshot.
 (cd "$DATA_DIR" && as_owner "$SERVER" --port 0 --unixsocket "$socket" --dir "$DATA_DIR" --save '' --appendonly no > "$log" 2>&1 < /dev/null) &
