@@ -216,6 +216,44 @@ async fn bad_requests_say_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_wrong_database_is_refused_with_every_problem() {
+    let door = Door::open().await;
+    let cookie = door.log_in().await;
+    let headers = [("cookie", cookie.as_str()), ("x-sealos-console", "1")];
+    let wanted = json!({ "name": "No", "engine": "oracle", "version": "1", "replicas": 0, "cpu": "1",
+        "memory": "1Gi", "storage": "1Gi", "sync": false, "schedule": null });
+    let path = "/api/v1/workspaces/default/databases";
+    let refused = door.ask(Method::POST, path, &headers, wanted.to_string()).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let message = refused.json()["error"]["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains("`oracle`") && message.contains("replicas"), "{message}");
+}
+
+#[tokio::test]
+async fn the_engines_that_can_be_had_are_told() {
+    let door = Door::open().await;
+    let cookie = door.log_in().await;
+    let engines = door.get("/api/v1/engines", &[("cookie", &cookie)]).await.json();
+    let postgres = engines.as_array().expect("engines").iter().find(|e| e["name"] == "postgresql");
+    let postgres = postgres.expect("PostgreSQL");
+    assert_eq!((&postgres["language"], &postgres["pointInTime"]), (&json!("sql"), &json!(true)));
+    assert!(postgres["versions"].as_array().is_some_and(|versions| !versions.is_empty()));
+    assert_eq!(door.get("/api/v1/engines", &[]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_link_that_never_ends_is_refused() {
+    let door = Door::open().await;
+    let cookie = door.log_in().await;
+    let headers = [("cookie", cookie.as_str()), ("x-sealos-console", "1")];
+    let share = json!({ "key": "a.png", "seconds": 8 * 24 * 3600 }).to_string();
+    let path = "/api/v1/workspaces/default/buckets/photos/share";
+    let refused = door.ask(Method::POST, path, &headers, share).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.json()["error"]["message"].as_str().expect("a message").contains("seven days"));
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_api_is_passed_on() {
     let door = Door::open().await;
     let cookie = door.log_in().await;

@@ -32,5 +32,9 @@ export default defineConfig({
   server: upstream
     ? { proxy: { '/api': { target: upstream, ws: true }, '/login': upstream, '/k8s': upstream } }
     : {},
-  test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}', 'mock/**/*.test.ts'] },
+  test: {
+    environment: 'jsdom',
+    testTimeout: 20_000,
+    include: ['src/**/*.test.{ts,tsx}', 'mock/**/*.test.ts'],
+  },
 })

@@ -15,6 +15,7 @@ use std::time::Instant;
 use crate::api::events::Happening;
 use crate::api::{Json, Name, Workspace};
 use crate::failure::Failure;
+use crate::session::User;
 use crate::tracks::Lines;
 
 type Reply<T> = Result<axum::Json<T>, Failure>;
@@ -47,7 +48,7 @@ pub(crate) struct EngineChoice {
     default_port: u16,
 }
 
-pub(crate) async fn engines() -> axum::Json<Vec<EngineChoice>> {
+pub(crate) async fn engines(_: User) -> axum::Json<Vec<EngineChoice>> {
     axum::Json(Databases::engines().into_iter().map(EngineChoice::from).collect())
 }
 

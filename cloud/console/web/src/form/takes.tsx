@@ -2,7 +2,7 @@
 
 import { useQuery } from '@tanstack/react-query'
 import { capacityQuery } from '../api/queries'
-import { bytes, cores } from '../lib/units'
+import { bytes, inCores } from '../lib/units'
 import { Skeleton } from '../ui/bits'
 import { totals, type SizeDraft } from './database-draft'
 import css from './takes.module.css'
@@ -55,7 +55,7 @@ export const Takes = ({ draft }: { draft: SizeDraft & { replicas: string } }) =>
             takes={takes.cpuMillis}
             held={data.cpuMillis.requested}
             total={data.cpuMillis.total}
-            format={value => `${cores(value)} cores`}
+            format={inCores}
           />
           <Bar
             label="Memory"

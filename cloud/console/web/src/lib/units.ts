@@ -26,6 +26,9 @@ export const cores = (millis: number): string => {
   return trim(value, value < 0.1 ? 3 : 2)
 }
 
+/** The same with its word: `1 core`, `0.5 cores`. */
+export const inCores = (millis: number): string => `${cores(millis)} ${millis === 1000 ? 'core' : 'cores'}`
+
 /** `250m`, `0.25`, `2` as thousandths of a core; undefined when it is neither. */
 export const parseCpu = (text: string): number | undefined => {
   const match = /^(\d+(?:\.\d+)?)\s*(m|cores?)?$/i.exec(text.trim())

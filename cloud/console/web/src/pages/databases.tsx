@@ -6,7 +6,7 @@ import { useRef } from 'react'
 import { Link, useParams } from 'react-router'
 import { databasesQuery, type Database } from '../api/databases'
 import type { Phase } from '../api/types'
-import { age, bytes, cores, parseBytes, parseCpu } from '../lib/units'
+import { age, bytes, inCores, parseBytes, parseCpu } from '../lib/units'
 import { useUrlText } from '../lib/url-text'
 import { useKeys } from '../shell/keys'
 import { Button, IconButton } from '../ui/button'
@@ -135,8 +135,7 @@ const Row = ({ database }: { database: Database }) => {
         <Pips phase={phase} {...database.replicas} />
       </div>
       <div className={`${css.size} nums`} role="cell">
-        {cores(parseCpu(database.cpu) ?? 0)} <span className="muted">cores</span>,{' '}
-        {bytes(parseBytes(database.memory) ?? 0)}
+        {inCores(parseCpu(database.cpu) ?? 0)}, {bytes(parseBytes(database.memory) ?? 0)}
       </div>
       <div className={`${css.storage} nums`} role="cell">
         {bytes(parseBytes(database.storage) ?? 0)}

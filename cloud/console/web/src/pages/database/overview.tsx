@@ -9,7 +9,7 @@ import { databases } from '../../api/databases'
 import { queries } from '../../api/queries'
 import { podWords } from '../../lib/plain'
 import { changeBlocked, refresh } from '../../lib/database-actions'
-import { age, bytes, cores, parseBytes, parseCpu } from '../../lib/units'
+import { age, bytes, inCores, parseBytes, parseCpu } from '../../lib/units'
 import { Button, IconButton, IconLink } from '../../ui/button'
 import { Card, CopyButton, Plain, Skeleton } from '../../ui/bits'
 import { Switch } from '../../ui/field'
@@ -245,7 +245,7 @@ const External = ({ database }: { database: Database }) => {
 
 const Shape = ({ database }: { database: Database }) => {
   const { data: backups } = useQuery(backupsQuery(database.workspace, database.name))
-  const each = `${cores(parseCpu(database.cpu) ?? 0)} cores, ${bytes(parseBytes(database.memory) ?? 0)}`
+  const each = `${inCores(parseCpu(database.cpu) ?? 0)}, ${bytes(parseBytes(database.memory) ?? 0)}`
   const rows: [string, ReactNode][] = [
     ['Each replica', `${each}, ${bytes(parseBytes(database.storage) ?? 0)} storage`],
     ['Commits', database.sync ? 'wait for a replica' : 'do not wait for replicas'],
