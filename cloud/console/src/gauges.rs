@@ -107,9 +107,7 @@ fn numbers(before: Option<&Counted>, now: &Counted) -> Numbers {
     // A counter that fell was begun anew, by a restart or another primary.
     let grown =
         |key: &str| Some(get(key)? - before.metrics.get(key)?).filter(|grown| *grown >= 0.0 && since > 0.0);
-    for (counter, rate) in [("transactions", "transactionsPerSecond"), ("commands", "commandsPerSecond")] {
-        numbers.extend(grown(counter).map(|grown| (rate, grown / since)));
-    }
+    numbers.extend(grown("transactions").map(|grown| ("transactionsPerSecond", grown / since)));
     if let (Some(hits), Some(misses)) = (grown("cacheHits"), grown("cacheMisses"))
         && hits + misses > 0.0
     {

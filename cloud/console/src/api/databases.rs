@@ -93,8 +93,7 @@ fn view(workspace: &Workspace, database: Database) -> View {
         "Stopped" => "stopped",
         "Failed" | "Abnormal" => "error",
         "Deleting" => "deleting",
-        "Creating" => "creating",
-        _ => "waiting",
+        _ => "creating",
     };
     let external = database.node_port.map(|port| format!("{}:{port}", workspace.parts.config.domain));
     View { database, phase, external }

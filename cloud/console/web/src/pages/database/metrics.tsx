@@ -42,7 +42,6 @@ interface Kind {
 const KINDS: Kind[] = [
   { key: 'connections', title: 'Connections', tone: 'alive', format: whole, short, floor: 8 },
   { key: 'transactionsPerSecond', title: 'Transactions', tone: 'alive', format: rate, short, floor: 4 },
-  { key: 'commandsPerSecond', title: 'Commands', tone: 'alive', format: rate, short, floor: 4 },
   { key: 'cacheHitRate', title: 'Cache hits', tone: 'second', format: percent, short: percent, ceiling: 1 },
   {
     key: 'replicationLagSeconds',
@@ -101,6 +100,9 @@ const Charts = ({ database }: { database: Database }) => {
               <Chart
                 key={`${key} ${theme}`}
                 {...kind}
+                title={
+                  key === 'transactionsPerSecond' && database.engine === 'redis' ? 'Commands' : kind.title
+                }
                 at={at}
                 lines={[{ pod: key, values: data.series[key]?.slice(first) ?? [] }]}
                 limit={limitOf(key, database, data)}

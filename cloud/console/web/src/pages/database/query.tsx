@@ -26,6 +26,9 @@ const WORDS: Record<Engine['language'], { label: string; run: string; one: strin
   documents: { label: 'JavaScript', run: 'Run', one: 'expression' },
 }
 
+/** Where statements go when nothing is said. */
+const INSIDE: Record<string, string> = { postgresql: 'postgres', redis: '0' }
+
 const MOST_REMEMBERED = 12
 
 export default function QueryTab() {
@@ -72,14 +75,14 @@ export default function QueryTab() {
           )}
         </Field>
         <footer className={css.tools}>
-          {language === 'sql' && (
+          {language !== 'documents' && (
             <Field label="In the database" hideLabel>
               {props => (
                 <Input
                   {...props}
                   mono
                   className={css.inside ?? ''}
-                  placeholder={database.engine === 'postgresql' ? 'postgres' : 'database'}
+                  placeholder={INSIDE[database.engine] ?? 'database'}
                   title="The database to run it in"
                   value={inside}
                   onChange={event => setInside(event.target.value)}
@@ -180,8 +183,8 @@ const Result = ({ result, name }: { result: QueryResult; name: string }) => {
       )}
       <footer className={css.foot}>
         <span role="status">
-          {columns.length > 0 ? plural(rows.length, 'row') : message || 'Done'}
-          {cut && ' shown; there are more'}
+          {message || plural(rows.length, 'row')}
+          {cut && ' (not all are shown)'}
           <span className="faint nums"> in {tookMillis} ms</span>
         </span>
         <span className="grow" />
