@@ -298,7 +298,11 @@ pub(crate) async fn external(
     let how = if to.on { Exposure::Open } else { Exposure::Closed };
     let databases = workspace.databases();
     let operation = databases.expose(&name, how).await?;
-    databases.finish(&operation, OPENING, |_| {}).await?;
+    match databases.finish(&operation, OPENING, |_| {}).await {
+        // It goes on by itself, and the page looks again.
+        Ok(()) | Err(Error::NotReady { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     shown(&workspace, &name).await
 }
 

@@ -146,5 +146,6 @@ test('folders open, and lead back', async () => {
   await user.click(await screen.findByRole('button', { name: 'coast/' }))
   await screen.findByRole('button', { name: 'seal.svg' })
   await user.click(screen.getByRole('button', { name: 'photos' }))
-  await screen.findByRole('button', { name: 'README.md' })
+  expect(await screen.findByRole('button', { name: 'README.md' })).toBeDefined()
+  expect(screen.queryByRole('button', { name: 'seal.svg' })).toBeNull()
 })
