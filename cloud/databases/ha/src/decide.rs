@@ -9,6 +9,8 @@
 mod candidates;
 mod leading;
 mod takeover;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use candidates::voters;
 

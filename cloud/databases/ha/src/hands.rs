@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
 use sealos_db_engines::names::topology_config;
 use sealos_kit::exec::Target;
@@ -24,7 +24,7 @@ pub(crate) struct ApiHands {
     pub client: Client,
     pub key: Key,
     pub world: Arc<World>,
-    pub recorder: Recorder,
+    pub reporter: Reporter,
 }
 
 impl ApiHands {
@@ -79,9 +79,11 @@ impl Hands for ApiHands {
     }
 
     async fn script(&self, pod: &str, command: &[&str], limit: Duration) -> Result<String, Error> {
-        let container = self.world.pods(&self.key).get(pod).and_then(|pod| {
-            Some(pod.spec.as_ref()?.containers.first()?.name.clone())
-        });
+        let container = self
+            .world
+            .pods(&self.key)
+            .get(pod)
+            .and_then(|pod| Some(pod.spec.as_ref()?.containers.first()?.name.clone()));
         let target = Target {
             namespace: self.key.namespace.clone(),
             pod: pod.to_owned(),
@@ -93,7 +95,8 @@ impl Hands for ApiHands {
 
     async fn switched(&self, error: Option<&str>) -> Result<(), Error> {
         let patch = json!({"metadata": {"annotations": { SWITCHOVER_TO: null, SWITCHOVER_ERROR: error }}});
-        let done = self.cluster().patch(&self.key.cluster, &PatchParams::default(), &Patch::Merge(patch)).await;
+        let done =
+            self.cluster().patch(&self.key.cluster, &PatchParams::default(), &Patch::Merge(patch)).await;
         done.map(drop).map_err(|source| Error::Cluster(Box::new(source)))
     }
 
@@ -107,7 +110,9 @@ impl Hands for ApiHands {
             action: "KeepPrimary".to_owned(),
             secondary: None,
         };
-        let (recorder, regarding) = (self.recorder.clone(), cluster.object_ref(&cluster_kind()));
+        // A new recorder each time: one would count alike events together and keep only the first one's words.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        let regarding = cluster.object_ref(&cluster_kind());
         // Nobody waits for words while writes wait for a primary.
         tokio::spawn(async move {
             if let Err(error) = recorder.publish(&event, &regarding).await {

@@ -109,7 +109,8 @@ impl Keeper {
 
     fn complain(&self, step: &Step, error: &Error) {
         // Somebody else wrote the topology in between: the next look shows what.
-        if matches!(error, Error::Topology(source) if matches!(&**source, kube::Error::Api(s) if s.code == 409)) {
+        if matches!(error, Error::Topology(source) if matches!(&**source, kube::Error::Api(s) if s.code == 409))
+        {
             return;
         }
         tracing::warn!(component = ?self.hands.key, ?step, %error, "a step was not done, it is tried again");
@@ -133,7 +134,8 @@ impl Keeper {
     fn facts(&self) -> BTreeMap<String, Facts> {
         let (workload, now) = (self.hands.key.workload(), Timestamp::now());
         let pods = self.hands.world.pods(&self.hands.key);
-        let read = pods.iter().filter_map(|(name, pod)| Some((name.clone(), observe::read(&workload, pod, now)?)));
+        let read =
+            pods.iter().filter_map(|(name, pod)| Some((name.clone(), observe::read(&workload, pod, now)?)));
         let mut all: BTreeMap<String, Facts> = read.collect();
         for facts in all.values_mut() {
             facts.seen.answer = self.ear.answer(&facts.seen.uid, facts.incarnation.as_deref());
@@ -197,7 +199,8 @@ impl Keeper {
         seen.switchover_for = since(&mut self.switchover, seen.switchover.clone());
         let dead = topology.takeover.as_ref().filter(|takeover| all_dead(seen, takeover));
         seen.fenced = since(&mut self.fenced, dead.map(|takeover| takeover.began));
-        let unsure = !leads && topology.takeover.is_none() && seen.policy.mode == Mode::Async && seen.wanted > 1;
+        let unsure =
+            !leads && topology.takeover.is_none() && seen.policy.mode == Mode::Async && seen.wanted > 1;
         if unsure {
             seen.data_gone = self.is_data_gone(&topology.primary).await;
         }

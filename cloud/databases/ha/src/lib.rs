@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -57,15 +57,14 @@ pub enum Error {
 pub async fn run(client: Client, shutdown: CancellationToken) -> Result<(), Error> {
     let world = Arc::new(World::start(&client, &shutdown));
     let reporter = Reporter { controller: "sealos-databases".to_owned(), instance: None };
-    let recorder = Recorder::new(client.clone(), reporter);
     let mut keepers = Keepers(BTreeMap::new());
     let follow = async {
         world.listed().await?;
         loop {
-            keepers.adjust(|key| {
-                let (client, world, recorder) = (client.clone(), world.clone(), recorder.clone());
-                ApiHands { client, key, world, recorder }
-            }, &world);
+            keepers.adjust(&world, |key| {
+                let (client, world, reporter) = (client.clone(), world.clone(), reporter.clone());
+                ApiHands { client, key, world, reporter }
+            });
             world.bells.any.notified().await;
         }
     };
@@ -80,7 +79,7 @@ struct Keepers(BTreeMap<Key, JoinHandle<()>>);
 
 impl Keepers {
     /// Starts and ends keepers as components come and go.
-    fn adjust(&mut self, hands: impl Fn(Key) -> ApiHands, world: &World) {
+    fn adjust(&mut self, world: &World, hands: impl Fn(Key) -> ApiHands) {
         let all = world.components();
         self.0.retain(|key, task| {
             let stays = all.contains(key) && !task.is_finished();

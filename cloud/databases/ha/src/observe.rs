@@ -33,14 +33,17 @@ pub(crate) fn read(workload: &str, pod: &Pod, now: Timestamp) -> Option<Facts> {
     let life = life(pod, status, now);
     let state = status.and_then(|status| status.state.as_ref());
     let running = state.and_then(|state| state.running.as_ref()).filter(|_| life == Life::Running);
-    let last = status.and_then(|status| status.last_state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
+    let last =
+        status.and_then(|status| status.last_state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
     let seen = PodSeen {
         uid: pod.uid().unwrap_or_default(),
         ordinal,
         life,
         held: pod.finalizers().iter().any(|name| name == HOLD),
         ready: is_ready(pod),
-        up: running.and_then(|running| running.started_at.as_ref()).map_or(Duration::ZERO, |at| since(at, now)),
+        up: running
+            .and_then(|running| running.started_at.as_ref())
+            .map_or(Duration::ZERO, |at| since(at, now)),
         restarted: last.map(|at| since(at, now)),
         answer: Answer::Unknown,
         label: pod.labels().get(ROLE).cloned(),
@@ -68,7 +71,8 @@ fn life(pod: &Pod, engine: Option<&ContainerStatus>, now: Timestamp) -> Life {
         return Life::Ending { asked, grace };
     }
     let Some(state) = engine.and_then(|engine| engine.state.as_ref()) else { return Life::Starting };
-    let ran = engine.and_then(|engine| engine.last_state.as_ref()).is_some_and(|last| last.terminated.is_some());
+    let ran =
+        engine.and_then(|engine| engine.last_state.as_ref()).is_some_and(|last| last.terminated.is_some());
     match (&state.running, &state.terminated) {
         _ if over => Life::Ended,
         (Some(_), _) => Life::Running,
@@ -110,10 +114,12 @@ mod tests {
 
     #[test]
     fn lives_are_read_from_objects() {
-        let with = |state: Value| json!({"phase": "Running", "containerStatuses": [
+        let with = |state: Value| {
+            json!({"phase": "Running", "containerStatuses": [
             {"name": "side", "state": {"running": {}}, "image": "", "imageID": "", "ready": true, "restartCount": 0},
             {"name": "engine", "state": state["state"], "lastState": state["last"],
-             "image": "", "imageID": "", "ready": true, "restartCount": 1}]});
+             "image": "", "imageID": "", "ready": true, "restartCount": 1}]})
+        };
         let running = json!({"state": {"running": {"startedAt": "2026-01-01T00:00:55Z"}},
             "last": {"terminated": {"exitCode": 137, "finishedAt": "2026-01-01T00:00:50Z"}}});
         let ended = json!({"state": {"terminated": {"exitCode": 137}}});

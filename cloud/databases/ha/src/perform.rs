@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::decide::{Fence, Step};
 use crate::decide::voters;
+use crate::decide::{Fence, Step};
 use crate::roles;
 use crate::seen::{Mode, Observed, State, Told};
 use crate::topology::{Suspect, Takeover, Topology, Why};
@@ -114,7 +114,8 @@ pub(crate) async fn perform(step: &Step, seen: &Observed, hands: &dyn Hands) -> 
             learnt.roles.push((pod.clone(), state));
         }
         Step::Members { pod, replicas, synchronous } => {
-            let words = [&[roles::MEMBERS.to_owned()][..], replicas, &["--".to_owned()], synchronous].concat();
+            let words =
+                [&[roles::MEMBERS.to_owned()][..], replicas, &["--".to_owned()], synchronous].concat();
             let state = ask(pod, &[&words.join(" "), roles::SCRIPT], MEMBERS, hands).await?;
             learnt.told = Some(Told {
                 replicas: replicas.iter().cloned().collect(),
@@ -198,7 +199,8 @@ async fn retarget(
         // Whoever must be fenced now did not end in peace.
         takeover.why = if takeover.why.planned() { Why::Gone } else { takeover.why };
     }
-    let note = format!("{to} takes over instead of {}: it has the newest data that can be had", topology.primary);
+    let note =
+        format!("{to} takes over instead of {}: it has the newest data that can be had", topology.primary);
     hands.write(&Topology { primary: to.to_owned(), takeover: Some(takeover), ..topology.clone() }).await?;
     hands.tell(News { reason: "FailoverRetargeted", note, bad: true }).await;
     Ok(())

@@ -39,7 +39,9 @@ impl Ear {
             Some(Heard { silent_since: Some(at), good, .. }) => {
                 Answer::Silent { since: at.elapsed(), before: good.is_some() }
             }
-            Some(Heard { good: Some((state, at)), .. }) => Answer::Says { state: state.clone(), age: at.elapsed() },
+            Some(Heard { good: Some((state, at)), .. }) => {
+                Answer::Says { state: state.clone(), age: at.elapsed() }
+            }
             _ => Answer::Unknown,
         }
     }

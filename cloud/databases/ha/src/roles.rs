@@ -50,7 +50,9 @@ mod tests {
 
     #[test]
     fn answers_are_read_leniently() {
-        let full = parse("{\"role\":\"secondary\",\"position\":\"123\",\"lagBytes\":5,\"lagSeconds\":0.25,\"readOnly\":true,\"replicas\":0}\n");
+        let full = parse(
+            "{\"role\":\"secondary\",\"position\":\"123\",\"lagBytes\":5,\"lagSeconds\":0.25,\"readOnly\":true,\"replicas\":0}\n",
+        );
         let full = full.unwrap();
         assert_eq!((full.role, full.position.0.as_str()), (Role::Secondary, "123"));
         assert_eq!((full.lag_bytes, full.lag_seconds, full.read_only), (Some(5), Some(0.25), true));

@@ -147,6 +147,8 @@ pub(crate) struct Policy {
     pub settled: Duration,
     /// How long a primary may be down before any answering replica will do.
     pub patience: Duration,
+    /// How long a pod that vanished without a word is given to be dead.
+    pub vanished: Duration,
     /// How long a primary may take to end gracefully.
     pub stop: Duration,
     /// How long a switchover waits for its target.
@@ -166,6 +168,7 @@ impl Default for Policy {
             fresh: Duration::from_secs(5),
             settled: Duration::from_secs(5),
             patience: Duration::from_secs(10),
+            vanished: Duration::from_secs(2),
             stop: Duration::from_secs(10),
             catch_up: Duration::from_secs(30),
             caught_up: 1 << 20,

@@ -128,7 +128,8 @@ impl Daemon {
         let dead = takeover.is_some_and(|takeover| !machine.alive(takeover));
         self.memory.fenced_at = dead.then(|| self.memory.fenced_at.unwrap_or(now));
         seen.fenced = since(self.memory.fenced_at);
-        self.memory.switchover_at = seen.switchover.as_ref().map(|_| self.memory.switchover_at.unwrap_or(now));
+        self.memory.switchover_at =
+            seen.switchover.as_ref().map(|_| self.memory.switchover_at.unwrap_or(now));
         seen.switchover_for = since(self.memory.switchover_at);
         let told = self.memory.told.as_ref().filter(|(whom, _)| *whom == machine.incarnation(&primary));
         seen.told = told.map(|(_, told)| told.clone());

@@ -83,7 +83,9 @@ impl Topology {
         let takeover = map.metadata.annotations.as_ref().and_then(|all| all.get(TAKEOVER));
         Some(Self {
             primary: primary.filter(|name| !name.is_empty())?,
-            synchronous: data.get(SYNCHRONOUS).map(|text| text.split_whitespace().map(str::to_owned).collect()),
+            synchronous: data
+                .get(SYNCHRONOUS)
+                .map(|text| text.split_whitespace().map(str::to_owned).collect()),
             takeover: takeover.and_then(|text| serde_json::from_str(text).ok()),
             version: map.metadata.resource_version.clone().unwrap_or_default(),
         })

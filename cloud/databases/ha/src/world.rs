@@ -15,7 +15,9 @@ use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, Resource, ResourceExt as _};
 use parking_lot::Mutex;
-use sealos_db_engines::names::{COMPONENT, INSTANCE, KUBEBLOCKS, MANAGED_BY, TOPOLOGY_PRIMARY, topology_config, workload};
+use sealos_db_engines::names::{
+    COMPONENT, INSTANCE, KUBEBLOCKS, MANAGED_BY, TOPOLOGY_PRIMARY, topology_config, workload,
+};
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -185,7 +187,9 @@ impl Starter {
         tokio::spawn(async move {
             let follow = stream.for_each(|event| {
                 match event {
-                    Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => ring(&bells, &object),
+                    Ok(watcher::Event::Apply(object) | watcher::Event::Delete(object)) => {
+                        ring(&bells, &object)
+                    }
                     Ok(watcher::Event::InitDone) => {
                         bells.any.notify_one();
                         bells.each.lock().values().for_each(|bell| bell.notify_one());

@@ -71,7 +71,8 @@ fn ready<'a>(seen: &'a Observed, topology: &Topology) -> Vec<Named<'a>> {
 
 /// The primary's pod is about to be taken away.
 fn shrink(seen: &Observed, topology: &Topology) -> Step {
-    let leaves = seen.pods.get(&topology.primary).is_some_and(|pod| pod.ordinal >= seen.asked && seen.asked > 0);
+    let leaves =
+        seen.pods.get(&topology.primary).is_some_and(|pod| pod.ordinal >= seen.asked && seen.asked > 0);
     match best(seen, ready(seen, topology), "").filter(|_| leaves) {
         Some((name, _)) => Step::Begin { to: name.clone(), why: Why::ScaleDown },
         None => Step::Wait,
@@ -92,6 +93,10 @@ fn members(seen: &Observed, topology: &Topology) -> Step {
     }
     let wanted = synchronous(seen, &all);
     let recorded = topology.synchronous.clone().unwrap_or_else(|| all.clone());
+    // A primary that was told nothing yet takes anybody's word.
+    if seen.told.is_none() && recorded != all {
+        return record(all.clone(), &all);
+    }
     if !wanted.is_subset(&recorded) {
         return record(recorded.union(&wanted).cloned().collect(), &all);
     }

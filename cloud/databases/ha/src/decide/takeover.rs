@@ -14,6 +14,10 @@ pub(super) fn go_on(seen: &Observed, topology: &Topology, takeover: &Takeover) -
         let asked = takeover.why == Why::Switchover && seen.switchover.is_some();
         return if asked { Step::Switched } else { Step::Finish };
     }
+    // Somebody deleted its object by force: that says nothing about its containers. Nodes end those soon.
+    if takeover.why == Why::Gone && seen.fenced < seen.policy.vanished {
+        return Step::Wait;
+    }
     let able: Vec<Named<'_>> = seen.pods.iter().filter(|(_, pod)| follows(seen, pod)).collect();
     let stale = |(name, pod): &Named<'_>| {
         pod.says().is_some_and(|(_, age)| age >= seen.fenced).then(|| (*name).clone())
@@ -39,9 +43,12 @@ fn end_suspects(seen: &Observed, takeover: &Takeover) -> Option<Step> {
         let (name, pod) = seen.pods.get_key_value(&suspect.pod)?;
         (pod.uid == suspect.uid).then_some((name, pod))
     });
-    let mut steps = alive.filter_map(|(name, pod)| {
-        if takeover.why.planned() { stop(seen, name, pod) } else { fence(name, pod) }
-    });
+    let mut steps =
+        alive.filter_map(
+            |(name, pod)| {
+                if takeover.why.planned() { stop(seen, name, pod) } else { fence(name, pod) }
+            },
+        );
     let first = steps.next()?;
     // One that ends by itself must not hold up the end of another.
     Some(if first == Step::Wait { steps.find(|s| *s != Step::Wait).unwrap_or(first) } else { first })
@@ -59,7 +66,9 @@ fn stop(seen: &Observed, name: &str, pod: &PodSeen) -> Option<Step> {
 /// Whether every acknowledged commit is on a pod that answers. The old primary has them all: when it is
 /// back as a replica it counts for everybody.
 fn has_everything(seen: &Observed, takeover: &Takeover) -> bool {
-    let Some(voters) = takeover.voters.as_ref().filter(|_| seen.policy.mode == Mode::Sync) else { return true };
+    let Some(voters) = takeover.voters.as_ref().filter(|_| seen.policy.mode == Mode::Sync) else {
+        return true;
+    };
     complete(seen, voters) || seen.pods.get(&takeover.from).is_some_and(|pod| follows(seen, pod))
 }
 

@@ -146,7 +146,8 @@ impl Machine {
     fn replicate(&mut self) {
         let leads = |pod: &Pod| pod.leads() && !pod.hung;
         let leaders: BTreeMap<_, _> = self.pods.iter().filter(|(_, pod)| leads(pod)).collect();
-        let leaders: BTreeSet<_> = leaders.into_iter().map(|(name, pod)| (name.clone(), pod.uid.clone())).collect();
+        let leaders: BTreeSet<_> =
+            leaders.into_iter().map(|(name, pod)| (name.clone(), pod.uid.clone())).collect();
         let service = self.pods.iter().find(|(_, pod)| pod.label.as_deref() == Some(PRIMARY) && leads(pod));
         let service = service.map(|(name, pod)| (name.clone(), pod.uid.clone()));
         let mut copies = Vec::new();
@@ -189,7 +190,9 @@ impl Machine {
             let known = |write: &&u64| !self.acknowledged.contains(*write);
             let own = self.volumes.get(name).into_iter().flatten().rev().take_while(known);
             let of = (name.clone(), pod.uid.clone());
-            let streams = |other: &Pod| other.follows.as_ref() == Some(&of) && other.life == Life::Running && !other.hung;
+            let streams = |other: &Pod| {
+                other.follows.as_ref() == Some(&of) && other.life == Life::Running && !other.hung
+            };
             let heard = self.pods.iter().any(|(other, state)| counts(other) && streams(state));
             let alone = pod.synchronous.as_ref().is_some_and(BTreeSet::is_empty);
             if self.policy.mode == Mode::Async || heard || alone {
@@ -210,7 +213,9 @@ impl Machine {
             let state = pod.role.filter(|_| awake).map(|role| state(role, self.volumes.get(name)));
             pod.answer = match (state, &pod.answer) {
                 (Some(state), _) => Answer::Says { state, age: Duration::ZERO },
-                (None, Answer::Silent { since, before }) => Answer::Silent { since: *since + step, before: *before },
+                (None, Answer::Silent { since, before }) => {
+                    Answer::Silent { since: *since + step, before: *before }
+                }
                 (None, before) => {
                     let before = matches!(before, Answer::Says { .. });
                     Answer::Silent { since: Duration::ZERO, before }
@@ -297,7 +302,11 @@ impl Machine {
 
     pub(super) fn script(&mut self, name: &str, line: &str) -> Result<String, Error> {
         let silent = || Error::Answer { script: roles::NAME, pod: name.to_owned(), text: String::new() };
-        let pod = self.pods.get_mut(name).filter(|pod| pod.life == Life::Running && !pod.hung).ok_or_else(silent)?;
+        let pod = self
+            .pods
+            .get_mut(name)
+            .filter(|pod| pod.life == Life::Running && !pod.hung)
+            .ok_or_else(silent)?;
         if line.starts_with(roles::PROMOTE) {
             pod.role = Some(Role::Primary);
             pod.follows = None;
@@ -325,7 +334,8 @@ impl Machine {
     }
 
     pub(super) fn alive(&self, takeover: &Takeover) -> bool {
-        let alive = |name: &str, uid: &str| self.pods.get(name).is_some_and(|p| p.uid == uid && p.life != Life::Dead);
+        let alive =
+            |name: &str, uid: &str| self.pods.get(name).is_some_and(|p| p.uid == uid && p.life != Life::Dead);
         takeover.suspects.iter().any(|suspect| alive(&suspect.pod, &suspect.uid))
     }
 
@@ -350,7 +360,11 @@ impl Machine {
         assert_eq!(self.pods.len(), self.wanted as usize, "{context}");
         for (name, pod) in &self.pods {
             let role = if name == primary { Role::Primary } else { Role::Secondary };
-            assert_eq!((pod.life, pod.role, pod.held), (Life::Running, Some(role), false), "{name}, {context}");
+            assert_eq!(
+                (pod.life, pod.role, pod.held),
+                (Life::Running, Some(role), false),
+                "{name}, {context}"
+            );
             let label = if name == primary { "primary" } else { "secondary" };
             assert_eq!(pod.label.as_deref(), Some(label), "{name}, {context}");
         }

@@ -71,7 +71,8 @@ fn a_second_primary_is_fenced() {
 #[test]
 fn a_killed_replica_moves_nothing() {
     for make in [sync, pair] {
-        let (machine, _) = super::Run { machine: make(), crash: super::Crash::Never }.play(|m| m.kill("pg-1"));
+        let (machine, _) =
+            super::Run { machine: make(), crash: super::Crash::Never }.play(|m| m.kill("pg-1"));
         machine.check_settled("a replica");
         assert_eq!(machine.topology.primary, "pg-0", "{:?}", machine.news);
     }
