@@ -1,6 +1,7 @@
 //! ConfigMaps: scripts, parameters, and who leads.
 
-use sealos_db_engines::{names, parameters};
+use sealos_db_engines::names;
+use sealos_db_engines::parameters::Archive;
 use serde_json::{Value, json};
 
 use super::{fingerprint, object};
@@ -23,8 +24,8 @@ pub(super) fn settings(wanted: &Wanted) -> Value {
 
 /// File names and contents of the configuration.
 pub(crate) fn files(wanted: &Wanted) -> Value {
-    let archive = if wanted.archive { "on" } else { "off" };
-    json!({ parameters::FILE: wanted.engine.parameter_file(&wanted.parameters), parameters::ARCHIVE: archive })
+    let archive = if wanted.archive { Archive::On } else { Archive::Off };
+    json!(wanted.engine.config_files(&wanted.parameters, archive))
 }
 
 /// A fingerprint of the configuration.
