@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Work with images
     #[command(subcommand)]
     Image(Image),
+    /// Work with databases
+    #[command(subcommand, visible_alias = "database")]
+    Db(crate::commands::db::Command),
     /// Build an image from a directory with a Dockerfile
     Build(Build),
     /// Print a shell completion script

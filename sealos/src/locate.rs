@@ -134,6 +134,11 @@ impl Found {
         Ok(Apps::new(self.client().await?, &self.workspace, &self.status.domain))
     }
 
+    /// The databases of the command's workspace.
+    pub(crate) async fn databases(&self) -> Result<sealos_databases::Databases> {
+        Ok(sealos_databases::Databases::new(self.client().await?, &self.workspace))
+    }
+
     /// Fails if the command's workspace does not exist: an empty list of it would mislead.
     pub(crate) async fn check_workspace(&self) -> Result<()> {
         let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> =

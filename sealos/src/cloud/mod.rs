@@ -2,11 +2,13 @@
 
 mod admin;
 mod build;
+mod databases;
 mod down;
 mod in_use;
 mod listen;
 mod lock;
 mod machine;
+mod packages;
 mod provision;
 mod settings;
 mod start;

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use super::listen::port_of;
+use super::packages::LocalImages;
 use super::provision::LocalVolumes;
 use super::settings::{Settings, replace_file};
 use super::token;
@@ -115,6 +116,7 @@ pub(crate) async fn start(
     let runtime = runtime(layout, settings)?;
     let node = node(&site, &server, network, &images, &runtime, &registries).await?;
     server.set_node(node.service());
+    databases(&site, &server, &images, &registries);
 
     let status = status(&site, api_port, &listeners.http, &listeners.https)?;
     let console = entrances(&site, &server, &admin, listeners.http, listeners.https, &status).await?;
@@ -185,6 +187,15 @@ fn controllers(site: &Site<'_>, server: &Server, volumes: &Volumes) {
     let shutdown = site.shutdown.clone();
     site.run("the controllers", async move {
         sealos_controllers::run(clients, shutdown, config).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+}
+
+fn databases(site: &Site<'_>, server: &Server, images: &Images, registries: &RegistryConfig) {
+    let images = Arc::new(LocalImages::new(images.clone(), registries.clone()));
+    let (client, shutdown) = (server.client(Identity::admin()), site.shutdown.clone());
+    site.run("the databases", async move {
+        super::databases::run(client, images, shutdown).await;
         Ok::<_, std::convert::Infallible>(())
     });
 }

@@ -28,12 +28,22 @@ pub(crate) async fn exec(global: &Global, args: &Exec) -> Result<ExitCode> {
         bail!("app `{}` has no such pod now; `sealos status {}` lists its pods", app.name, app.name);
     };
     let command = if args.command.is_empty() { shell() } else { args.command.clone() };
-    let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let pods: Api<Pod> = Api::namespaced(found.client().await?, &app.workspace);
-    let params = AttachParams { container: pod.containers.first().cloned(), ..AttachParams::default() };
+    in_pod(&pods, &pod.name, pod.containers.first().map(String::as_str), command).await
+}
+
+/// Runs a command in a pod with this terminal, if there is one; the exit code is the command's.
+pub(crate) async fn in_pod(
+    pods: &Api<Pod>,
+    pod: &str,
+    container: Option<&str>,
+    command: Vec<String>,
+) -> Result<ExitCode> {
+    let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let params = AttachParams { container: container.map(str::to_owned), ..AttachParams::default() };
     let params = params.stdin(true).stdout(true).stderr(!tty).tty(tty);
-    let attached = pods.exec(&pod.name, command, &params).await;
-    let attached = attached.with_context(|| format!("run a command in {}", pod.name))?;
+    let attached = pods.exec(pod, command, &params).await;
+    let attached = attached.with_context(|| format!("run a command in {pod}"))?;
     let _raw = if tty { Some(RawTerminal::enter()?) } else { None };
     finish(attached, tty).await
 }

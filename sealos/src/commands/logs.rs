@@ -18,15 +18,24 @@ pub(crate) async fn logs(global: &Global, args: &Logs) -> Result<()> {
         bail!("app `{}` has no pods now ({})", app.name, super::apps::phase(app.phase));
     }
     let pods: Api<Pod> = Api::namespaced(found.client().await?, &app.workspace);
-    let several = app.pods.len() > 1;
+    let containers = app.pods.iter().map(|pod| (pod.name.clone(), pod.containers.first().cloned()));
+    print_logs(&pods, containers.collect(), args).await
+}
+
+/// Prints the lines of several pods, each of the container named beside it.
+pub(crate) async fn print_logs(
+    pods: &Api<Pod>,
+    containers: Vec<(String, Option<String>)>,
+    args: &Logs,
+) -> Result<()> {
+    let several = containers.len() > 1;
     let params = params(args)?;
-    let streams = app.pods.iter().map(|pod| {
-        let (pods, params) =
-            (&pods, LogParams { container: pod.containers.first().cloned(), ..params.clone() });
+    let streams = containers.into_iter().map(|(pod, container)| {
+        let params = LogParams { container, ..params.clone() };
         async move {
-            let lines = pods.log_stream(&pod.name, &params).await;
-            let lines = lines.with_context(|| format!("read the log of {}", pod.name))?.lines();
-            let prefix = if several { format!("[{}] ", pod.name) } else { String::new() };
+            let lines = pods.log_stream(&pod, &params).await;
+            let lines = lines.with_context(|| format!("read the log of {pod}"))?.lines();
+            let prefix = if several { format!("[{pod}] ") } else { String::new() };
             anyhow::Ok(lines.map_ok(move |line| format!("{prefix}{line}")).map_err(anyhow::Error::from))
         }
     });

@@ -1,11 +1,12 @@
 //! One module a command, or a family of them.
 
 pub(crate) mod apps;
+pub(crate) mod db;
 mod deploy;
-mod exec;
+pub(crate) mod exec;
 pub(crate) mod images;
-mod logs;
-mod progress;
+pub(crate) mod logs;
+pub(crate) mod progress;
 mod status;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Console => status::console(&global).await?,
         Command::Kubeconfig(args) => status::kubeconfig(&global, &args)?,
         Command::Image(args) => images::image(&global, args).await?,
+        Command::Db(command) => return db::run(&global, command).await,
         Command::Build(args) => images::build(&global, &args).await?,
         Command::Completion { shell } => completion(shell),
         Command::Man => manual()?,

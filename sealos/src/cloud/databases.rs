@@ -1,0 +1,41 @@
+//! Databases in this process: their operator, and who leads among their pods.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealos_db_engines::images::ImageSource;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+/// How long to wait after a part ended; databases that are up run on without it.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs all parts until `shutdown`. One that ends by itself is started again: apps and databases that
+/// run do not need it, so the cloud must not end for it.
+pub(crate) async fn run(client: kube::Client, images: Arc<dyn ImageSource>, shutdown: CancellationToken) {
+    let operator = keep("databases", &shutdown, || {
+        sealos_databases::run(client.clone(), images.clone(), shutdown.clone())
+    });
+    let failover =
+        keep("failover of databases", &shutdown, || sealos_db_ha::run(client.clone(), shutdown.clone()));
+    tokio::join!(operator, failover);
+}
+
+/// Runs a part again and again until `shutdown`.
+async fn keep<E: std::fmt::Display, F: Future<Output = Result<(), E>>>(
+    name: &str,
+    shutdown: &CancellationToken,
+    part: impl Fn() -> F,
+) {
+    while !shutdown.is_cancelled() {
+        match part().await {
+            _ if shutdown.is_cancelled() => return,
+            Ok(()) => error!("{name}: ended by itself, and is started again"),
+            Err(why) => error!(error = %why, "{name}: failed, and is started again"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
