@@ -41,6 +41,10 @@ impl Disk {
         self.root.join("FORMAT")
     }
 
+    pub(super) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
     pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use redb::{
-    AccessGuard, Builder, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
-    WriteTransaction,
+    AccessGuard, Builder, Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
+    ReadableTable, Table, WriteTransaction,
 };
 use serde::de::DeserializeOwned;
 
 use super::disk::{self, Disk};
 use super::error::{Error, Result};
+use super::journal;
 use super::record;
 use super::tables::{self, At, NAMES};
 
@@ -93,9 +94,20 @@ impl Meta {
     pub(super) fn begin(&self) -> Result<WriteTransaction> {
         let database = self.database.read();
         let database = database.as_ref().ok_or(Error::Closed)?;
-        let mut transaction = database.begin_write().map_err(refused("begin to write the metadata"))?;
+        database.begin_write().map_err(refused("begin to write the metadata"))
+    }
+
+    /// Visible now; on the disk after the next `commit`. The journal has it until then.
+    pub(super) fn commit_unsynced(&self, mut transaction: WriteTransaction) -> Result<()> {
+        transaction.set_durability(Durability::None).map_err(refused("commit the metadata"))?;
+        transaction.commit().map_err(refused("commit the metadata"))
+    }
+
+    /// Visible and on the disk.
+    pub(super) fn commit(&self, mut transaction: WriteTransaction) -> Result<()> {
+        // Else the first start after a crash would walk through the whole file.
         transaction.set_quick_repair(true);
-        Ok(transaction)
+        transaction.commit().map_err(refused("commit the metadata"))
     }
 
     /// After a commit went wrong: what the file holds is what counts.
@@ -144,7 +156,8 @@ fn check(database: &Database, fresh: bool) -> Result<()> {
         return Err(Error::Unusable { reason });
     }
     drop(transaction);
-    let transaction = database.begin_write().map_err(refused("begin to write the metadata"))?;
+    let mut transaction = database.begin_write().map_err(refused("begin to write the metadata"))?;
+    transaction.set_quick_repair(true);
     for name in NAMES {
         transaction.open_table(tables::Bytewise::new(name)).map_err(refused("open a table"))?;
     }
@@ -228,6 +241,19 @@ impl<'t> Tables<'t> {
 
     pub(super) fn remove(&mut self, at: At, key: &[u8]) -> Result<()> {
         self.0[at as usize].remove(key).map(drop).map_err(refused("write the metadata"))
+    }
+}
+
+impl Tables<'_> {
+    /// Does again what the journal says of a batch.
+    pub(super) fn replay(&mut self, mut rows: &[u8]) -> Result<()> {
+        while let Some((at, key, value)) = journal::read_row(&mut rows)? {
+            match value {
+                Some(value) => self.insert(at, key, value)?,
+                None => self.remove(at, key)?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 //! Knows nothing of HTTP, XML or signatures: the protocol asks here and translates the answers. Metadata
 //! is in one transactional file (`meta.redb`); the bytes of large objects are files of their own, those of
 //! small ones share pack files. What is acknowledged is on the disk: bytes are synced before the
-//! transaction that makes them visible, and one writer thread commits for all who wait.
+//! transaction that makes them visible, and one writer thread commits for all who wait, with one sync of a
+//! journal.
 //!
 //! A put has two steps, so that the caller can compare digests before anything becomes visible:
 //! [`Store::stage`] takes the bytes in, [`Store::put`] (or [`Store::put_part`]) makes them an object.
@@ -17,6 +18,7 @@ mod buckets;
 mod delete;
 mod disk;
 mod error;
+mod journal;
 mod listing;
 mod meta;
 mod model;

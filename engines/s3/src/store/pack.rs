@@ -1,11 +1,11 @@
 //! Pack files: small bodies one after the other, each behind a header that names and checks it. A pack is
 //! only ever appended to; after a restart or a failed write a new one is begun, so that a torn tail is
-//! always the end of its file.
+//! always the end of its file. Until a pack is synced, the journal has its last bytes too.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::disk::{self, Disk};
 use super::error::Result;
+use super::journal::Chunk;
 
 /// Magic, length, id, CRC of the bytes, CRC of these.
 pub(super) const HEADER: usize = 24;
@@ -68,6 +69,8 @@ pub(super) struct Appender {
     disk: Disk,
     limit: u64,
     current: Option<(u64, File, u64)>,
+    /// Finished, and not synced yet.
+    unsynced: Vec<File>,
     /// The pack being written, for the upkeep to leave alone.
     pub(super) shown: Arc<AtomicU64>,
 }
@@ -75,11 +78,18 @@ pub(super) struct Appender {
 impl Appender {
     pub(super) fn new(disk: Disk, limit: u64) -> Self {
         // Offsets are 32 bits wide.
-        Self { disk, limit: limit.min(1 << 31), current: None, shown: Arc::new(AtomicU64::new(0)) }
+        Self {
+            disk,
+            limit: limit.min(1 << 31),
+            current: None,
+            unsynced: Vec::new(),
+            shown: Arc::new(AtomicU64::new(0)),
+        }
     }
 
-    /// Appends all of `bodies` and syncs once. `fresh` names a new pack if one is needed.
-    pub(super) fn append(&mut self, bodies: &[(u64, Bytes)], fresh: u64) -> Result<Vec<Place>> {
+    /// Appends all of `bodies`; they are synced by `sync`. `fresh` names a new pack if one is needed.
+    /// Gives what the journal needs to write it again.
+    pub(super) fn append(&mut self, bodies: &[(u64, Bytes)], fresh: u64) -> Result<(Vec<Place>, Chunk)> {
         let (pack, file, end) = self.file(fresh)?;
         let total = bodies.iter().map(|(_, bytes)| HEADER + bytes.len()).sum();
         let mut buffer = Vec::with_capacity(total);
@@ -91,13 +101,13 @@ impl Appender {
             buffer.extend_from_slice(&header(*id, bytes));
             buffer.extend_from_slice(bytes);
         }
-        let written = file.write_all_at(&buffer, end).and_then(|()| file.sync_data());
+        let written = file.write_all_at(&buffer, end);
         match written {
             Ok(()) => {
                 if let Some(current) = &mut self.current {
                     current.2 += buffer.len() as u64;
                 }
-                Ok(places)
+                Ok((places, Chunk { pack, offset: end, bytes: buffer }))
             }
             Err(error) => {
                 self.current = None;
@@ -111,13 +121,33 @@ impl Appender {
         if self.current.as_ref().is_none_or(|(_, _, end)| *end >= self.limit) {
             self.shown.store(fresh, Ordering::SeqCst);
             let file = disk::create(&self.disk.pack(fresh))?;
-            disk::sync_dir(&self.disk.packs())?;
+            self.unsynced.extend(self.current.take().map(|(_, file, _)| file));
             self.current = Some((fresh, file, 0));
         }
         match &self.current {
             Some((pack, file, end)) => Ok((*pack, file, *end)),
             None => Err(super::Error::Closed),
         }
+    }
+
+    /// Syncs all that was appended.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        let current = self.current.as_ref().map(|(_, file, _)| file);
+        for file in self.unsynced.iter().chain(current) {
+            file.sync_data().map_err(disk::failed("sync the packs in", &self.disk.packs()))?;
+        }
+        self.unsynced.clear();
+        disk::sync_dir(&self.disk.packs())
+    }
+
+    /// Writes a chunk again, as the journal has it.
+    pub(super) fn replay(&mut self, chunk: &Chunk) -> Result<()> {
+        let path = self.disk.pack(chunk.pack);
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(disk::failed("open the pack", &path))?;
+        file.write_all_at(&chunk.bytes, chunk.offset).map_err(disk::failed("write the pack", &path))?;
+        file.sync_data().map_err(disk::failed("sync the pack", &path))
     }
 
     /// The pack that the next body goes to, 0 if none.
@@ -128,6 +158,7 @@ impl Appender {
     /// Forgets the pack being written: the next body begins a new one.
     pub(super) fn rotate(&mut self) {
         self.current = None;
+        self.unsynced.clear();
         self.shown.store(0, Ordering::SeqCst);
     }
 }

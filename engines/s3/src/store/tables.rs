@@ -43,6 +43,26 @@ pub(super) enum At {
     Doomed,
 }
 
+const ALL: [At; NAMES.len()] = [
+    At::Meta,
+    At::Users,
+    At::Keys,
+    At::Buckets,
+    At::Documents,
+    At::Usage,
+    At::Latest,
+    At::Older,
+    At::Nulls,
+    At::Files,
+    At::Packed,
+    At::Packs,
+    At::Manifests,
+    At::Uploads,
+    At::Parts,
+    At::Completed,
+    At::Doomed,
+];
+
 pub(super) const NAMES: [&str; 17] = [
     "meta",
     "users",
@@ -64,6 +84,11 @@ pub(super) const NAMES: [&str; 17] = [
 ];
 
 impl At {
+    /// The table with this place in `NAMES`.
+    pub(super) fn from_index(index: u8) -> Option<Self> {
+        ALL.get(usize::from(index)).copied()
+    }
+
     pub(super) fn definition(self) -> Bytewise {
         TableDefinition::new(NAMES[self as usize])
     }
@@ -135,6 +160,11 @@ mod tests {
     fn versions_come_newest_first_and_before_longer_keys() {
         let keys = [older(1, "a", 9), older(1, "a", 3), older(1, "a!", 1), older(1, "b", 1), older(2, "", 1)];
         assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn places_are_those_of_the_names() {
+        assert!(ALL.iter().enumerate().all(|(index, at)| *at as usize == index));
     }
 
     #[test]

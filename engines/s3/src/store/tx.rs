@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::error::{Error, Result};
+use super::journal;
 use super::meta::{Guard, Look, Rows, Tables};
 use super::pack::{self, Place};
 use super::record::{self, Body, Name, Usage};
@@ -21,15 +22,25 @@ pub(super) struct Garbage {
     pub(super) packs: Vec<u64>,
 }
 
+/// What there is to say about a transaction before its commit.
+pub(super) struct Finished {
+    pub(super) garbage: Garbage,
+    pub(super) sequence: u64,
+    pub(super) rows: Vec<u8>,
+}
+
 /// Counters that are written once per transaction.
 const SEQUENCE: &[u8] = b"sequence";
 const BUCKET: &[u8] = b"bucket";
+const BATCH: &[u8] = b"batch";
 
 pub(super) struct Tx<'t> {
     tables: Tables<'t>,
     usage: HashMap<Vec<u8>, Usage>,
     packs: HashMap<u64, i64>,
     sequence: u64,
+    /// What changes, for the journal.
+    rows: Vec<u8>,
     /// Changes so far: tells whether a refusal came before or after the first.
     pub(super) changes: u64,
     pub(super) garbage: Garbage,
@@ -59,6 +70,11 @@ pub(super) fn after(last: u64) -> u64 {
     now().saturating_mul(1000).max(last + 1)
 }
 
+/// The number of the next batch in the journal.
+pub(super) fn next_batch(look: &impl Look) -> Result<u64> {
+    counter(look, BATCH)
+}
+
 /// The last number given out.
 pub(super) fn last_sequence(look: &impl Look) -> Result<u64> {
     counter(look, SEQUENCE)
@@ -67,11 +83,12 @@ pub(super) fn last_sequence(look: &impl Look) -> Result<u64> {
 impl<'t> Tx<'t> {
     pub(super) fn new(tables: Tables<'t>, sequence: u64) -> Self {
         let (usage, packs) = (HashMap::new(), HashMap::new());
-        Self { tables, usage, packs, sequence, changes: 0, garbage: Garbage::default() }
+        Self { tables, usage, packs, sequence, rows: Vec::new(), changes: 0, garbage: Garbage::default() }
     }
 
     pub(super) fn insert(&mut self, at: At, key: &[u8], value: &[u8]) -> Result<()> {
         self.changes += 1;
+        journal::write_row(&mut self.rows, (at, key, Some(value)));
         self.tables.insert(at, key, value)
     }
 
@@ -81,6 +98,7 @@ impl<'t> Tx<'t> {
 
     pub(super) fn remove(&mut self, at: At, key: &[u8]) -> Result<()> {
         self.changes += 1;
+        journal::write_row(&mut self.rows, (at, key, None));
         self.tables.remove(at, key)
     }
 
@@ -224,8 +242,9 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Writes the counters and gives out what became garbage. `writing` is the pack that stays.
-    pub(super) fn finish(mut self, writing: u64) -> Result<(Garbage, u64)> {
+    /// Writes the counters and gives out what became garbage. `writing` is the pack that stays, `batch` the
+    /// number of this one.
+    pub(super) fn finish(mut self, writing: u64, batch: u64) -> Result<Finished> {
         for (key, usage) in std::mem::take(&mut self.usage) {
             self.store(At::Usage, &key, &usage)?;
         }
@@ -242,6 +261,7 @@ impl<'t> Tx<'t> {
         }
         let sequence = self.sequence;
         self.insert(At::Meta, SEQUENCE, &sequence.to_be_bytes())?;
-        Ok((self.garbage, sequence))
+        self.insert(At::Meta, BATCH, &(batch + 1).to_be_bytes())?;
+        Ok(Finished { garbage: self.garbage, sequence, rows: self.rows })
     }
 }

@@ -1,5 +1,6 @@
-//! The one thread that changes anything: takes what is queued, appends the small bodies to a pack with one
-//! sync, runs all changes in one transaction, commits it, and then answers everybody.
+//! The one thread that changes anything: takes what is queued, appends the small bodies to a pack, runs all
+//! changes in one transaction, writes both down in the journal with one sync, commits, and then answers
+//! everybody.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Error, Result};
-use super::meta::{Tables, refused};
+use super::journal::{Chunk, Journal};
+use super::meta::Tables;
 use super::pack::{Appender, Place, Small};
 use super::shared::{Pending, Shared};
 use super::stage::Freight;
@@ -18,7 +20,9 @@ use super::tx::{self, Garbage, Tx};
 
 /// Callers that share one commit at most, and the bytes of their bodies.
 const BATCH: usize = 512;
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 2 << 20;
+/// Batches in the journal before tables and packs are synced.
+const JOURNALED: usize = 256;
 /// How long a caller may wait for others at most, and how often to look for them.
 const LONGEST_WAIT: Duration = Duration::from_millis(2);
 const GLANCE: Duration = Duration::from_micros(20);
@@ -79,7 +83,12 @@ pub(super) type Queued = Box<dyn Job>;
 struct Writer {
     shared: Arc<Shared>,
     packs: Appender,
+    journal: Journal,
+    /// Batches in the journal since its start.
+    journaled: usize,
     sequence: u64,
+    /// The number of the next batch.
+    number: u64,
     /// The last commit failed: the file must be opened again.
     broken: bool,
 }
@@ -89,8 +98,9 @@ pub(super) fn spawn(
     packs: Appender,
     mut queue: mpsc::Receiver<Queued>,
 ) -> Result<JoinHandle<()>> {
-    let sequence = tx::last_sequence(&shared.meta.view()?)?;
-    let mut writer = Writer { shared, packs, sequence, broken: false };
+    let journal = Journal::open(&shared.disk)?;
+    let mut writer = Writer { shared, packs, journal, journaled: 0, sequence: 0, number: 0, broken: false };
+    writer.replay()?;
     let run = move || {
         let mut pace = Pace { callers: 1, commit: Duration::ZERO };
         while let Some(first) = queue.blocking_recv() {
@@ -98,6 +108,9 @@ pub(super) fn spawn(
             let (callers, started) = (batch.len(), Instant::now());
             writer.batch(batch);
             pace = Pace { callers, commit: started.elapsed() };
+        }
+        if let Err(error) = writer.settle() {
+            tracing::warn!(%error, "the journal stays for the next start");
         }
         writer.shared.meta.close();
     };
@@ -154,12 +167,11 @@ impl Writer {
     fn commit(&mut self, batch: &mut [Queued]) -> Result<Garbage> {
         if self.broken {
             self.shared.meta.reopen()?;
-            self.sequence = self.sequence.max(tx::last_sequence(&self.shared.meta.view()?)?);
-            self.packs.rotate();
+            self.replay()?;
             self.broken = false;
             tracing::info!("the store accepts writes again");
         }
-        let places = self.append(batch)?;
+        let (places, chunk) = self.append(batch)?;
         let transaction = self.shared.meta.begin()?;
         let mut tx = Tx::new(Tables::open(&transaction)?, self.sequence);
         let mut places = places.as_slice();
@@ -174,16 +186,68 @@ impl Writer {
                 return Err(Error::Unusable { reason: reason.to_owned() });
             }
         }
-        if tx.changes == 0 {
+        // Bytes of a pack are written down even if all were refused: the journal knows every byte of it.
+        if tx.changes == 0 && chunk.is_none() {
             return Ok(Garbage::default());
         }
-        let (garbage, sequence) = tx.finish(self.packs.writing())?;
-        transaction.commit().map_err(refused("commit the metadata"))?;
-        self.sequence = sequence;
-        Ok(garbage)
+        let finished = tx.finish(self.packs.writing(), self.number)?;
+        let room = self.journaled < JOURNALED;
+        if room && self.journal.append(self.number, chunk.as_ref(), &finished.rows)? {
+            self.shared.meta.commit_unsynced(transaction)?;
+            self.journaled += 1;
+        } else {
+            self.packs.sync()?;
+            self.shared.meta.commit(transaction)?;
+            self.begin_again();
+        }
+        self.number += 1;
+        self.sequence = finished.sequence;
+        Ok(finished.garbage)
     }
 
-    fn append(&mut self, batch: &[Queued]) -> Result<Vec<Place>> {
+    fn begin_again(&mut self) {
+        self.journal.begin_again();
+        self.journaled = 0;
+    }
+
+    /// Syncs the tables and packs, so that the journal is not needed.
+    fn settle(&mut self) -> Result<()> {
+        if self.broken || self.journaled == 0 {
+            return Ok(());
+        }
+        self.packs.sync()?;
+        self.shared.meta.commit(self.shared.meta.begin()?)?;
+        self.begin_again();
+        Ok(())
+    }
+
+    /// Does what the journal has and the tables have not: at the start, and after a commit went wrong.
+    fn replay(&mut self) -> Result<()> {
+        self.packs.rotate();
+        let next = tx::next_batch(&self.shared.meta.view()?)?;
+        let entries = self.journal.entries(next)?;
+        if !entries.is_empty() {
+            tracing::info!(batches = entries.len(), "the store catches up with its journal");
+            let transaction = self.shared.meta.begin()?;
+            let mut tables = Tables::open(&transaction)?;
+            for entry in &entries {
+                if let Some(chunk) = &entry.chunk {
+                    self.packs.replay(chunk)?;
+                }
+                tables.replay(&entry.rows)?;
+            }
+            drop(tables);
+            self.packs.sync()?;
+            self.shared.meta.commit(transaction)?;
+        }
+        let view = self.shared.meta.view()?;
+        self.number = tx::next_batch(&view)?;
+        self.sequence = self.sequence.max(tx::last_sequence(&view)?);
+        self.begin_again();
+        Ok(())
+    }
+
+    fn append(&mut self, batch: &[Queued]) -> Result<(Vec<Place>, Option<Chunk>)> {
         let mut bodies: Vec<(u64, Bytes)> = Vec::new();
         for small in batch.iter().flat_map(|job| job.bodies()) {
             let id = small.id.unwrap_or_else(|| {
@@ -193,10 +257,11 @@ impl Writer {
             bodies.push((id, small.bytes.clone()));
         }
         if bodies.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         self.sequence = tx::after(self.sequence);
-        self.packs.append(&bodies, self.sequence)
+        let (places, chunk) = self.packs.append(&bodies, self.sequence)?;
+        Ok((places, Some(chunk)))
     }
 }
 

@@ -5,6 +5,7 @@ mod damage;
 mod model;
 mod multipart;
 mod objects;
+mod power;
 mod upkeep;
 mod versions;
 
