@@ -38,7 +38,8 @@ BIN=$(bin_dir) || die "this image has no PostgreSQL server"
 export PATH="$BIN:$PATH" LC_ALL=C.UTF-8 PGTZ=UTC
 unset PGHOST PGUSER PGDATABASE PGPASSWORD PGDATA
 
-as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; }
+AS_POSTGRES=(setpriv --reuid=postgres --regid=postgres --init-groups --)
+as_postgres() { "${AS_POSTGRES[@]}" "$@"; }
 
 # What the platform asks is nobody's slow statement, and passwords must not be noted.
 UNTRACKED='-c pg_stat_statements.track=none'

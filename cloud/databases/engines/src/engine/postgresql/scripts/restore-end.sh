@@ -41,7 +41,7 @@ CONF
 
 recover() {
   write_settings "$1"
-  as_postgres "$BIN/postgres" -D "$DATA_DIR" > "$log" 2>&1 < /dev/null &
+  "${AS_POSTGRES[@]}" "$BIN/postgres" -D "$DATA_DIR" > "$log" 2>&1 < /dev/null &
   local server=$!
   # It takes nobody until the recovery has ended.
   until pg_isready -q -U postgres -h "$RUN" -p "$DB_PORT"; do

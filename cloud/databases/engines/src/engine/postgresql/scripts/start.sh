@@ -112,7 +112,7 @@ clone() {
   rm -rf "$DATA_DIR.clone"
   install -d -m 0700 -o postgres -g postgres "$DATA_DIR.clone"
   reserve_slot
-  as_postgres "$BIN/pg_basebackup" -d "$(primary_conninfo)" -D "$DATA_DIR.clone" --checkpoint=fast \
+  "${AS_POSTGRES[@]}" "$BIN/pg_basebackup" -d "$(primary_conninfo)" -D "$DATA_DIR.clone" --checkpoint=fast \
     --wal-method=stream --slot="$(slot_name "$POD_NAME")" --no-sync >&2 &
   child=$!
   wait "$child"
@@ -216,7 +216,8 @@ fi
 check_version
 bash "$SCRIPTS/configure.sh" || die "the configuration could not be written"
 phase "starting"
-as_postgres "$BIN/postgres" -D "$DATA_DIR" &
+# Without a shell between, so that signals reach it.
+"${AS_POSTGRES[@]}" "$BIN/postgres" -D "$DATA_DIR" &
 child=$!
 [[ -z $stopping ]] || kill -s INT "$child"
 settle &
