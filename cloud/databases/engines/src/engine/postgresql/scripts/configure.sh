@@ -75,7 +75,26 @@ track_io_timing = on
 
 include_if_exists = '$CONFIG/parameters.conf'
 include_if_exists = 'sealos-members.conf'
+include_if_exists = 'sealos-standby.conf'
 CONF
+
+# A replica refuses to run with less of these than its primary had when it wrote the log.
+if [[ -e $DATA_DIR/standby.signal ]]; then
+  control=$("$BIN/pg_controldata" -D "$DATA_DIR")
+  while read -r name label own; do
+    needed=$(sed -n "s/^$label setting: *//p" <<< "$control")
+    wanted=$(sed -n "s/^$name = '\([0-9]*\)'$/\1/p" "$CONFIG/parameters.conf" 2>/dev/null | tail -n 1)
+    ((${needed:-0} > ${wanted:-$own})) && echo "$name = $needed"
+  done <<NAMES | write "$DATA_DIR/sealos-standby.conf"
+max_connections max_connections $connections
+max_worker_processes max_worker_processes $((workers + 8))
+max_wal_senders max_wal_senders 32
+max_prepared_transactions max_prepared_xacts 0
+max_locks_per_transaction max_locks_per_xact 64
+NAMES
+else
+  rm -f "$DATA_DIR/sealos-standby.conf"
+fi
 
 write "$DATA_DIR/pg_hba.conf" <<'CONF'
 # Inside of the container everybody is the administrator; from outside a password is asked for.
