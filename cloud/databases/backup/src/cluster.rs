@@ -77,6 +77,7 @@ pub(crate) struct Wish {
     pub(crate) retention_period: String,
     pub(crate) repo_name: String,
     pub(crate) pitr_enabled: Option<bool>,
+    pub(crate) time_zone: String,
 }
 
 /// A Cluster as backups see it.
@@ -88,7 +89,6 @@ pub(crate) struct View {
     pub(crate) component: String,
     pub(crate) engine: Engine,
     pub(crate) version: String,
-    pub(crate) replicas: i64,
     pub(crate) wish: Wish,
     pub(crate) time_zone: Option<String>,
     pub(crate) restore_from: Option<RestoreFrom>,
@@ -119,6 +119,8 @@ impl View {
         let last_drill = annotation(names::LAST_DRILL)
             .and_then(|text| serde_json::from_str::<crate::kinds::Drill>(&text).ok())
             .and_then(|drill| drill.started_at.parse().ok());
+        let wish: Wish = serde_json::from_value(spec["backup"].clone()).unwrap_or_default();
+        let zone = Some(wish.time_zone.clone()).filter(|zone| !zone.is_empty());
         Some(Self {
             namespace: cluster.namespace().unwrap_or_default(),
             name: cluster.name_any(),
@@ -127,9 +129,8 @@ impl View {
             component: name,
             engine,
             version: version(spec, component),
-            replicas: component["replicas"].as_i64().unwrap_or(1),
-            wish: serde_json::from_value(spec["backup"].clone()).unwrap_or_default(),
-            time_zone: annotation(names::TIME_ZONE).filter(|zone| !zone.is_empty()),
+            wish,
+            time_zone: zone.or_else(|| annotation(names::TIME_ZONE)),
             restored_at: time(db::RESTORED_AT),
             is_drill: cluster.labels().get(names::DRILL).is_some_and(|v| v == "true"),
             drills_off: annotation(names::DRILLS).is_some_and(|v| v == "off"),
@@ -224,13 +225,19 @@ mod tests {
             "spec": { "clusterDefinitionRef": "postgresql", "clusterVersionRef": "postgresql-14.8.0",
                 "componentSpecs": [{ "name": "postgresql", "replicas": 2 }],
                 "backup": { "enabled": true, "cronExpression": "0 2 * * *" } } }));
-        assert_eq!((old.engine.name, old.version.as_str(), old.replicas), ("postgresql", "14.8.0", 2));
-        assert_eq!(old.restore_from.as_ref().and_then(|r| r.restore_time.as_deref()), Some("2026-11-24T16:00:00Z"));
+        assert_eq!((old.engine.name, old.version.as_str()), ("postgresql", "14.8.0"));
+        assert_eq!(
+            old.restore_from.as_ref().and_then(|r| r.restore_time.as_deref()),
+            Some("2026-11-24T16:00:00Z")
+        );
         assert!(old.waits() && !old.archives(), "what waits for its data archives nothing");
         let new = view(json!({ "metadata": { "name": "cache" }, "spec": { "componentSpecs": [
             { "name": "redis-sentinel", "componentDef": "redis-sentinel-7" },
             { "name": "redis", "componentDef": "redis-7", "serviceVersion": "7.0.6" }] } }));
-        assert_eq!((new.engine.name, new.version.as_str(), new.component.as_str()), ("redis", "7.0.6", "redis"));
+        assert_eq!(
+            (new.engine.name, new.version.as_str(), new.component.as_str()),
+            ("redis", "7.0.6", "redis")
+        );
         assert_eq!((new.method(""), new.method("pg-basebackup")), (Some("datafile"), None));
     }
 

@@ -43,9 +43,15 @@ fn definitions() -> Vec<Value> {
     let text = || json!({ "type": "string" });
     let list = |items: Value| json!({ "type": "array", "items": items });
     let status = || column("STATUS", ".status.phase");
-    let entry = open(json!({ "enabled": { "type": "boolean" }, "backupMethod": text(), "cronExpression": text(),
-        "retentionPeriod": text() }), &["cronExpression"]);
-    let method = open(json!({ "name": text(), "snapshotVolumes": { "type": "boolean" }, "actionSetName": text() }), &["name"]);
+    let entry = open(
+        json!({ "enabled": { "type": "boolean" }, "backupMethod": text(), "cronExpression": text(),
+        "retentionPeriod": text() }),
+        &["cronExpression"],
+    );
+    let method = open(
+        json!({ "name": text(), "snapshotVolumes": { "type": "boolean" }, "actionSetName": text() }),
+        &["name"],
+    );
     let deletion = json!({ "type": "string", "enum": ["Delete", "Retain"], "default": "Delete" });
     let kinds = [
         Kind {
@@ -100,8 +106,11 @@ fn definitions() -> Vec<Value> {
             kind: "Restore",
             plural: "restores",
             scope: "Namespaced",
-            spec: open(json!({ "backup": open(json!({ "name": text(), "namespace": text() }), &["name"]),
-                "restoreTime": text() }), &["backup"]),
+            spec: open(
+                json!({ "backup": open(json!({ "name": text(), "namespace": text() }), &["name"]),
+                "restoreTime": text() }),
+                &["backup"],
+            ),
             columns: vec![
                 column("BACKUP", ".spec.backup.name"),
                 column("RESTORE-TIME", ".spec.restoreTime"),
@@ -109,7 +118,13 @@ fn definitions() -> Vec<Value> {
                 column("MESSAGE", ".status.message"),
             ],
         },
-        Kind { kind: "ActionSet", plural: "actionsets", scope: "Cluster", spec: anything(), columns: vec![status()] },
+        Kind {
+            kind: "ActionSet",
+            plural: "actionsets",
+            scope: "Cluster",
+            spec: anything(),
+            columns: vec![status()],
+        },
     ];
     kinds.into_iter().map(definition).collect()
 }

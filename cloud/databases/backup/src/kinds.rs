@@ -137,6 +137,9 @@ pub struct Window {
     pub from: String,
     /// The latest moment, RFC 3339.
     pub to: String,
+    /// The number of the last segment.
+    #[serde(default)]
+    pub last: u64,
     /// Why the window does not grow any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,

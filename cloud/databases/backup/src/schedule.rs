@@ -126,9 +126,11 @@ mod tests {
 
     #[test]
     fn bad_schedules_say_what_to_write() {
-        for (cron, zone, why) in
-            [("* * *", None, "five"), ("99 * * * *", None, "cannot be read"), ("@daily", Some("Mars"), "Mars")]
-        {
+        for (cron, zone, why) in [
+            ("* * *", None, "five"),
+            ("99 * * * *", None, "cannot be read"),
+            ("@daily", Some("Mars"), "Mars"),
+        ] {
             let error = Times::parse(cron, zone).expect_err("it is bad");
             assert!(error.contains(why), "{error}");
         }

@@ -233,15 +233,14 @@ impl Backups {
         if !wanted.retention.is_empty() {
             retention(&wanted.retention).map_err(Error::Refused)?;
         }
-        let zone = Some(&wanted.time_zone).filter(|z| !z.is_empty() && *z != "UTC");
         let patch = json!({
             "metadata": { "annotations": {
-                names::TIME_ZONE: zone,
                 names::DRILLS: if wanted.drills { Value::Null } else { json!("off") },
             } },
             "spec": { "backup": {
                 "enabled": wanted.enabled, "cronExpression": wanted.cron, "method": view.method(""),
                 "retentionPeriod": wanted.retention, "repoName": wanted.repo, "pitrEnabled": wanted.logs,
+                "timeZone": wanted.time_zone,
             } },
         });
         self.patch(cluster, &patch).await
@@ -252,7 +251,8 @@ impl Backups {
     }
 
     async fn patch(&self, cluster: &str, patch: &Value) -> Result<(), Error> {
-        let params = PatchParams { field_manager: Some(labels::FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(labels::FIELD_MANAGER.into()), ..PatchParams::default() };
         let done = self.api::<Cluster>().patch(cluster, &params, &Patch::Merge(patch)).await;
         done.map(drop).map_err(Error::api("change database", cluster))
     }

@@ -76,6 +76,8 @@ impl Backups {
                 done.message
             )));
         }
+        // A Cluster that is to be wiped out takes its backups with it.
+        self.patch(cluster, &json!({ "spec": { "terminationPolicy": "Delete" } })).await?;
         let deleted = self.api::<Cluster>().delete(cluster, &DeleteParams::foreground()).await;
         deleted.map_err(Error::api("delete database", cluster))?;
         Ok(backup)
@@ -108,7 +110,9 @@ fn refuse_unfit(backup: &Backup) -> Result<(), Error> {
 fn choose(whole: Vec<Backup>, windows: &[Window], time: Option<&str>) -> Result<Backup, Error> {
     let shown = |w: &Window| format!("{} to {}", w.from, w.to);
     let nothing = || match windows.iter().map(shown).collect::<Vec<_>>().join(", ") {
-        none if none.is_empty() => "no log is archived, so only the backups themselves can be restored".into(),
+        none if none.is_empty() => {
+            "no log is archived, so only the backups themselves can be restored".into()
+        }
         some => format!("what can be restored is {some}"),
     };
     let chain = |b: &Backup| b.annotations().get(names::LOG_CHAIN).and_then(|c| c.parse::<u32>().ok());
@@ -153,7 +157,9 @@ pub(crate) fn cluster_from(
     let name = backup.name_any();
     let text = backup.annotations().get(names::CLUSTER_SNAPSHOT);
     let snapshot: Value = text.and_then(|t| serde_json::from_str(t).ok()).ok_or_else(|| {
-        Error::Refused(format!("backup `{name}` does not say which database it is of, so none can be made from it"))
+        Error::Refused(format!(
+            "backup `{name}` does not say which database it is of, so none can be made from it"
+        ))
     })?;
     let component = backup.labels().get(db::COMPONENT).cloned().unwrap_or_default();
     let restore_time = match time {
@@ -194,7 +200,13 @@ mod tests {
     }
 
     fn windows() -> [Window; 2] {
-        let window = |chain, from: &str, to: &str| Window { chain, from: from.into(), to: to.into(), ended: None };
+        let window = |chain, from: &str, to: &str| Window {
+            chain,
+            from: from.into(),
+            to: to.into(),
+            last: 0,
+            ended: None,
+        };
         [
             window(1, "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z"),
             window(2, "2026-11-24T12:00:00Z", "2026-11-24T15:00:00Z"),
@@ -207,7 +219,9 @@ mod tests {
             backup("b", 2, "2026-11-24T12:00:00Z"),
             backup("a", 1, "2026-11-24T10:00:00Z"),
         ];
-        choose(whole, &windows(), time).map(|b| b.metadata.name.unwrap_or_default()).map_err(|e| e.to_string())
+        choose(whole, &windows(), time)
+            .map(|b| b.metadata.name.unwrap_or_default())
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -225,7 +239,8 @@ mod tests {
     fn a_database_is_made_from_the_snapshot_in_the_backup() {
         let backup = backup("b", 2, "2026-11-24T12:00:00Z");
         refuse_unfit(&backup).expect("it is whole");
-        let object = cluster_from(&backup, "shop2", "ns-a", Some("2026-11-24T13:00:00+01:00")).expect("an object");
+        let object =
+            cluster_from(&backup, "shop2", "ns-a", Some("2026-11-24T13:00:00+01:00")).expect("an object");
         assert_eq!(object["metadata"]["name"], "shop2");
         assert_eq!(object["spec"]["terminationPolicy"], "Delete");
         assert_eq!(

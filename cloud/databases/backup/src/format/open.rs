@@ -70,7 +70,8 @@ impl Opener {
 
     fn try_open(&self, number: u64, sealed: &[u8], last: bool) -> Option<Vec<u8>> {
         let mut data = sealed.to_vec();
-        let plain = self.seal.key.open_in_place(Seal::nonce(number, last), self.seal.aad(), &mut data).ok()?;
+        let plain =
+            self.seal.key.open_in_place(Seal::nonce(number, last), self.seal.aad(), &mut data).ok()?;
         let length = plain.len();
         data.truncate(length);
         Some(data)

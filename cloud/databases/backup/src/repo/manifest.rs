@@ -73,7 +73,8 @@ impl Manifest {
     /// Reads it; a backup without one is not whole.
     pub(crate) async fn read(repo: &Repo, path: &str) -> Result<Self, Error> {
         let refuse = |why: &str| Error::NoBackup { object: path.to_owned(), why: why.to_owned() };
-        let text = repo.get(path).await?.ok_or_else(|| refuse("it is missing, so the backup is not whole"))?;
+        let text =
+            repo.get(path).await?.ok_or_else(|| refuse("it is missing, so the backup is not whole"))?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|e| refuse(&e.to_string()))?;
         if manifest.version != 1 {
             return Err(refuse(&format!("its version {} is newer than this Sealos", manifest.version)));

@@ -5,7 +5,7 @@ mod paths;
 mod upload;
 
 pub(crate) use manifest::{LogStart, Manifest};
-pub(crate) use paths::{Place, Segment};
+pub(crate) use paths::{Mark, Place, Segment};
 
 use std::sync::{Arc, Mutex};
 
@@ -174,8 +174,7 @@ impl Repo {
     }
 
     async fn head(&self, path: &str, location: &Path) -> Result<Opener, Error> {
-        let options =
-            GetOptions { range: Some(GetRange::Bounded(0..HEAD as u64)), ..GetOptions::default() };
+        let options = GetOptions { range: Some(GetRange::Bounded(0..HEAD as u64)), ..GetOptions::default() };
         let found = self.store.get_opts(location, options).await.map_err(Error::store("read", location))?;
         let size = found.meta.size;
         let head = found.bytes().await.map_err(Error::store("read", location))?;

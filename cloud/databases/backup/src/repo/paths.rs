@@ -3,7 +3,7 @@
 //! ```text
 //! <workspace>/<cluster>/<uid>/backups/<backup>/{data,manifest}
 //! <workspace>/<cluster>/<uid>/logs/<chain>/<number>_<closed, ms>_<name>
-//! <workspace>/<cluster>/<uid>/logs/<chain>/ended
+//! <workspace>/<cluster>/<uid>/logs/<chain>/{begun,ended}
 //! ```
 
 use jiff::Timestamp;
@@ -25,6 +25,17 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     /// Bytes in the bucket.
     pub(crate) stored: u64,
+}
+
+/// What an object of a chain is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Who began it.
+    Begun,
+    /// Why it ended.
+    Ended,
+    /// A segment.
+    Segment(Segment),
 }
 
 impl Place {
@@ -58,29 +69,36 @@ impl Place {
         format!("{}/ended", self.chain(chain))
     }
 
+    /// The object that says who began a chain.
+    pub(crate) fn begun(&self, chain: u32) -> String {
+        format!("{}/begun", self.chain(chain))
+    }
+
     /// The object of a segment.
     pub(crate) fn segment(&self, chain: u32, number: u64, closed: Timestamp, name: &str) -> String {
         format!("{}/{number:012}_{:015}_{name}", self.chain(chain), closed.as_millisecond())
     }
 
     /// The chain and segment of a path below [`Self::logs`].
-    pub(crate) fn parse(&self, path: &str, stored: u64) -> Option<(u32, Option<Segment>)> {
+    pub(crate) fn parse(&self, path: &str, stored: u64) -> Option<(u32, Mark)> {
         let (chain, object) = path.strip_prefix(&self.logs())?.trim_start_matches('/').split_once('/')?;
         let chain = chain.parse().ok()?;
-        if object == "ended" {
-            return Some((chain, None));
+        match object {
+            "ended" => return Some((chain, Mark::Ended)),
+            "begun" => return Some((chain, Mark::Begun)),
+            _ => {}
         }
         let mut parts = object.splitn(3, '_');
         let number = parts.next()?.parse().ok()?;
         let closed = Timestamp::from_millisecond(parts.next()?.parse().ok()?).ok()?;
         let name = parts.next()?.to_owned();
-        Some((chain, Some(Segment { path: path.to_owned(), number, closed, name, stored })))
+        Some((chain, Mark::Segment(Segment { path: path.to_owned(), number, closed, name, stored })))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Place;
+    use super::{Mark, Place};
 
     #[test]
     fn a_segment_is_read_back_from_its_path() {
@@ -88,10 +106,10 @@ mod tests {
         let closed = "2026-11-24T16:00:01.25Z".parse().expect("a time");
         let path = place.segment(3, 42, closed, "000000010000000000000002.partial");
         let (chain, segment) = place.parse(&path, 9).expect("it is one of ours");
-        let segment = segment.expect("it is a segment");
+        let Mark::Segment(segment) = segment else { unreachable!("it is a segment") };
         assert_eq!((chain, segment.number, segment.closed, segment.stored), (3, 42, closed, 9));
         assert_eq!(segment.name, "000000010000000000000002.partial");
-        assert_eq!(place.parse(&place.ended(3), 0), Some((3, None)));
+        assert_eq!(place.parse(&place.ended(3), 0), Some((3, Mark::Ended)));
         assert_eq!(place.parse("default/shop/u1/logs/x/y", 0), None);
         assert_eq!(Place::of_data(&format!("{}/data", place.backup("b"))), Some(place));
     }
