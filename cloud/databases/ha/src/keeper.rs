@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
-use sealos_db_engines::names::{PRIMARY, REPLICATION, ROLE};
+use sealos_db_engines::names::{ENGINE, PRIMARY, REPLICATION, ROLE};
 use sealos_kit::exec::Target;
 use sealos_kit::quantity::Bytes;
 use serde_json::{Value, json};
@@ -147,11 +147,14 @@ impl Keeper {
         let (world, key) = (&self.hands.world, &self.hands.key);
         let topology = world.topology(key).and_then(|map| Topology::read(&map));
         let set = world.set(key);
-        let wanted = set.and_then(|set| set.spec.replicas).unwrap_or(0);
+        let wanted = set.as_ref().and_then(|set| set.spec.replicas).unwrap_or(0);
         let wanted = u32::try_from(wanted).unwrap_or(0);
+        let engine =
+            set.as_ref().and_then(|set| sealos_db_engines::engine::find(set.labels().get(ENGINE)?).ok());
         let cluster = world.cluster(key);
         let annotation = |name| cluster.as_ref().and_then(|cluster| cluster.annotations().get(name).cloned());
-        let mut policy = Policy::default();
+        let names_synchronous = engine.is_none_or(|engine| engine.names_synchronous);
+        let mut policy = Policy { names_synchronous, ..Policy::default() };
         if annotation(REPLICATION).as_deref() == Some("sync") {
             policy.mode = Mode::Sync;
         }
