@@ -46,3 +46,59 @@ pub(crate) fn next(observed: &Observed) -> Step {
         None => Step::Wait,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Step, next};
+    use crate::observe::Observed;
+
+    /// A pod: its revision, whether it is ready, and its role.
+    fn pod(ordinal: usize, revision: &str, ready: &str, role: &str) -> Value {
+        json!({
+            "metadata": { "name": format!("pg-{ordinal}"), "labels": { "kubeblocks.io/role": role },
+                "annotations": { "databases.sealos.io/revision": revision } },
+            "status": { "conditions": [{ "type": "Ready", "status": ready }] },
+        })
+    }
+
+    fn observed(pods: &[Value]) -> Observed {
+        let template = json!({ "metadata": { "annotations": { "databases.sealos.io/revision": "new" } } });
+        let set = json!({ "spec": { "serviceName": "pg", "selector": {}, "template": template } });
+        let pods = pods.iter().map(|pod| serde_json::from_value(pod.clone()).expect("a pod"));
+        let pods = pods.collect();
+        Observed { set: serde_json::from_value(set).expect("a set"), pods, ..Observed::default() }
+    }
+
+    #[test]
+    fn replicas_go_before_the_primary_hands_over() {
+        let (primary, replica) = ("primary", "secondary");
+        let old = |n, role| pod(n, "old", "True", role);
+        let new = |n, role| pod(n, "new", "True", role);
+        assert_eq!(next(&observed(&[new(0, primary), new(1, replica)])), Step::Nothing);
+        assert_eq!(next(&observed(&[old(0, primary), old(1, replica)])), Step::Replace("pg-1".into()));
+        assert_eq!(next(&observed(&[old(0, replica), old(1, primary)])), Step::Replace("pg-0".into()));
+        assert_eq!(next(&observed(&[old(0, primary), pod(1, "new", "False", replica)])), Step::Wait);
+        assert_eq!(next(&observed(&[old(0, primary), new(1, replica)])), Step::HandOver("pg-0".into()));
+        assert_eq!(next(&observed(&[old(0, replica), new(1, primary)])), Step::Replace("pg-0".into()));
+    }
+
+    #[test]
+    fn one_that_cannot_start_is_replaced_at_once() {
+        let stuck = pod(0, "old", "False", "");
+        assert_eq!(next(&observed(std::slice::from_ref(&stuck))), Step::Replace("pg-0".into()));
+    }
+
+    #[test]
+    fn a_lone_primary_is_replaced() {
+        assert_eq!(next(&observed(&[pod(0, "old", "True", "primary")])), Step::Replace("pg-0".into()));
+    }
+
+    #[test]
+    fn while_one_is_ending_nothing_else_goes() {
+        let mut ending = pod(1, "new", "True", "secondary");
+        ending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert_eq!(next(&observed(&[pod(0, "old", "True", "primary"), ending])), Step::Wait);
+    }
+}

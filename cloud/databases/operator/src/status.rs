@@ -89,7 +89,9 @@ pub(crate) fn verdict(cluster: &Cluster, wanted: &Wanted, observed: &Observed) -
     }
     let lasting = observed.pods.iter().filter_map(trouble).find(|t| t.lasting);
     if let Some(trouble) = lasting {
-        return Verdict::new("Failed", trouble.message);
+        // One that takes writes is not lost for the trouble of another pod.
+        let phase = if observed.leader().is_some() { "Abnormal" } else { "Failed" };
+        return Verdict::new(phase, trouble.message);
     }
     if let Some(phase) = operation(cluster) {
         return Verdict::new(phase, missing);

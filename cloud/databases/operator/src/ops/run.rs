@@ -178,7 +178,7 @@ async fn carry_on(
         }
     };
     let Some(missing) = missing else { return end(op, Ok(done(type_, &wanted)), context).await };
-    if let Some(why) = failed(raw) {
+    if let Some(why) = failed(op, raw) {
         return end(op, Err(why), context).await;
     }
     say(op, "Running", "Processing", &missing, None, context).await?;
@@ -203,12 +203,15 @@ fn loading(type_: Type, raw: &DynamicObject, wanted: &Wanted) -> Option<String> 
     missing.then(|| "the engine is taking its new parameters over".into())
 }
 
-/// Why the Cluster has failed, if it did and does not recover.
-fn failed(raw: &DynamicObject) -> Option<String> {
+/// Why the Cluster has failed, if it did and does not recover under this operation.
+fn failed(op: &OpsRequest, raw: &DynamicObject) -> Option<String> {
     let status = &raw.data["status"];
-    let ready = status["conditions"].as_array()?.iter().find(|c| c["type"] == "Ready")?;
-    let since: jiff::Timestamp = ready["lastTransitionTime"].as_str()?.parse().ok()?;
-    let lasts = jiff::Timestamp::now().as_second() - since.as_second() > PATIENCE;
+    let seconds = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|t| t.as_second());
+    let began = op.status.as_ref().and_then(|s| seconds(s.start_timestamp.as_deref()?))?;
+    let conditions = status["conditions"].as_array();
+    let ready = conditions.and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
+    let lost = ready.and_then(|c| seconds(c["lastTransitionTime"].as_str()?)).unwrap_or(began);
+    let lasts = jiff::Timestamp::now().as_second() - began.max(lost) > PATIENCE;
     (status["phase"] == "Failed" && lasts)
         .then(|| status["message"].as_str().unwrap_or("it failed").to_owned())
 }
