@@ -190,7 +190,8 @@ pub(crate) async fn set_schedule(
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let message = error.sentence();
+        // The API's answer is in the text already; of other causes only the chain tells.
+        let message = if matches!(error, Error::Api { .. }) { error.to_string() } else { error.sentence() };
         match error {
             Error::NotFound { .. } => Self::not_found(message),
             Error::Refused(_) | Error::Repository(_) => Self::new(StatusCode::CONFLICT, "Conflict", message),

@@ -40,6 +40,7 @@ const database = async ({ run, page, context, base, pictures, name }) => {
 
   await run.step('a database is made from the form', page, async () => {
     await page.goto(`${base}/w/default`)
+    await page.getByRole('heading', { name: 'Apps' }).waitFor()
     await page.keyboard.press('d')
     await page.getByRole('heading', { name: 'Databases', exact: true }).waitFor()
     await page
@@ -117,7 +118,7 @@ const database = async ({ run, page, context, base, pictures, name }) => {
     await page.getByRole('alert').first().waitFor()
     await field.fill('8MB')
     await page.getByRole('button', { name: 'Set', exact: true }).click()
-    await page.getByText('has its new parameters').waitFor()
+    await page.getByText('has its new parameters').first().waitFor()
   })
 
   await run.step('everyone can read the pages of a database', page, async () => {

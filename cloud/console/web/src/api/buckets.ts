@@ -102,8 +102,13 @@ export const bucketsQuery = (ws: string) =>
   queryOptions({
     queryKey: ['buckets', ws],
     queryFn: ({ signal }) => request<Bucket[]>('GET', list(ws), undefined, signal),
+    // What was refused is asked for again seldom.
     refetchInterval: ({ state }) =>
-      state.data?.some(({ phase }) => phase === 'creating' || phase === 'deleting') ? 1_200 : 8_000,
+      state.error
+        ? 30_000
+        : state.data?.some(({ phase }) => phase === 'creating' || phase === 'deleting')
+          ? 1_200
+          : 8_000,
   })
 
 export const objectsQuery = (ws: string, name: string, prefix: string) =>

@@ -63,7 +63,7 @@ export default function DatabasePage() {
           {database && database.phase !== 'stopped' && <Pips phase={database.phase} {...database.replicas} />}
           {database && (
             <span className="muted nums">
-              {engineTitle(database.engine)} {database.version}
+              {database.note ?? `${engineTitle(database.engine)} ${database.version}`}
             </span>
           )}
           <span className="grow" />

@@ -26,7 +26,14 @@ const whole = (value: number) => String(Math.round(value))
 const rate = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)}/s`
 const short = (value: number) => String(Number(value.toPrecision(3)))
 const percent = (value: number) => `${Number((value * 100).toFixed(1))} %`
-const span = (value: number) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`)
+const span = (value: number) => {
+  if (value >= 1) return `${value.toFixed(1)} s`
+  const millis = value * 1000
+  return `${millis >= 10 ? Math.round(millis) : Number(millis.toPrecision(2))} ms`
+}
+
+/** The least that the width of a chart stands for, in seconds. */
+const LEAST_SPAN = 120
 
 interface Kind {
   key: string
@@ -79,6 +86,8 @@ const Charts = ({ database }: { database: Database }) => {
   const first = Math.max(0, data?.at.findIndex(at => at >= from) ?? 0)
   const at = data?.at.slice(first) ?? []
   const theme = useDark() ? 'dark' : 'light'
+  // What has only just begun fills its chart.
+  const width = Math.min(minutes * 60, Math.max(LEAST_SPAN, (at.at(-1) ?? 0) - (at[0] ?? 0)))
   const known = KINDS.filter(({ key }) => data?.series[key]?.some(value => value !== null))
   return (
     <section className={shared.charts} aria-label="What the engine does">
@@ -106,7 +115,7 @@ const Charts = ({ database }: { database: Database }) => {
                 at={at}
                 lines={[{ pod: key, values: data.series[key]?.slice(first) ?? [] }]}
                 limit={limitOf(key, database, data)}
-                span={minutes * 60}
+                span={width}
               />
             ))}
           </Suspense>

@@ -244,14 +244,20 @@ const External = ({ database }: { database: Database }) => {
 }
 
 const Shape = ({ database }: { database: Database }) => {
-  const { data: backups } = useQuery(backupsQuery(database.workspace, database.name))
+  const { data: backups, error } = useQuery(backupsQuery(database.workspace, database.name))
   const each = `${inCores(parseCpu(database.cpu) ?? 0)}, ${bytes(parseBytes(database.memory) ?? 0)}`
   const rows: [string, ReactNode][] = [
     ['Each replica', `${each}, ${bytes(parseBytes(database.storage) ?? 0)} storage`],
     ['Commits', database.sync ? 'wait for a replica' : 'do not wait for replicas'],
     [
       'Last proved',
-      backups ? <DrillLine key="drill" drill={backups.drill} /> : <Skeleton key="wait" width="60%" />,
+      backups ? (
+        <DrillLine key="drill" drill={backups.drill} />
+      ) : error ? (
+        'cannot be told'
+      ) : (
+        <Skeleton key="wait" width="60%" />
+      ),
     ],
     ['Created', database.createdAt ? new Date(database.createdAt).toLocaleString() : '—'],
   ]
@@ -265,11 +271,6 @@ const Shape = ({ database }: { database: Database }) => {
           </div>
         ))}
       </dl>
-      {database.note && (
-        <p className="small muted">
-          <Plain text={database.note} />
-        </p>
-      )}
     </Card>
   )
 }
