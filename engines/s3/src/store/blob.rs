@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use crc32fast::Hasher;
@@ -12,7 +13,7 @@ use super::record::Name;
 
 /// What is checked, and so read, at once.
 pub(super) const BLOCK: u64 = 64 << 10;
-/// Writing is pushed to the disk in steps of this, so that the last sync is short.
+/// What is written is synced in steps of this, beside the writing, so that the last sync is short.
 const PUSH: u64 = 32 << 20;
 
 fn seed(name: &Name, block: u64) -> u32 {
@@ -32,6 +33,7 @@ pub(super) struct Writer {
     name: Name,
     size: u64,
     pushed: u64,
+    pusher: Option<JoinHandle<io::Result<()>>>,
     sums: Vec<u8>,
     block: Hasher,
 }
@@ -39,7 +41,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(file: File, name: Name) -> Self {
         let block = Hasher::new_with_initial(seed(&name, 0));
-        Self { file, name, size: 0, pushed: 0, sums: Vec::new(), block }
+        Self { file, name, size: 0, pushed: 0, pusher: None, sums: Vec::new(), block }
     }
 
     pub(super) fn write(&mut self, pieces: &[Bytes]) -> io::Result<()> {
@@ -56,11 +58,22 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        if self.size - self.pushed >= PUSH {
+        if self.size - self.pushed >= PUSH && self.pusher.as_ref().is_none_or(JoinHandle::is_finished) {
             self.pushed = self.size;
-            self.file.sync_data()?;
+            self.join()?;
+            let file = self.file.try_clone()?;
+            self.pusher = Some(Builder::new().name("s3-push".to_owned()).spawn(move || file.sync_data())?);
         }
         Ok(())
+    }
+
+    /// Whether what was pushed is on the disk: the kernel tells of a failed write once, and to one who asks.
+    fn join(&mut self) -> io::Result<()> {
+        match self.pusher.take().map(JoinHandle::join) {
+            Some(Ok(done)) => done,
+            Some(Err(_)) => Err(io::Error::other("the thread that syncs stopped")),
+            None => Ok(()),
+        }
     }
 
     fn sum(&mut self, mut piece: &[u8]) {
@@ -88,6 +101,7 @@ impl Writer {
             self.close_block();
         }
         self.file.write_all(&self.sums)?;
+        self.join()?;
         self.file.sync_all()?;
         Ok(self.size)
     }
