@@ -12,3 +12,10 @@ pub(crate) struct Core {
     pub(crate) shelf: Shelf,
     pub(crate) outbox: Outbox,
 }
+
+impl Core {
+    /// S3's first region has habits of its own, which clients know.
+    pub(crate) fn is_oldest_region(&self) -> bool {
+        self.config.region == "us-east-1"
+    }
+}

@@ -60,6 +60,12 @@ impl Gate {
         if operation == "CreateBucket" {
             return may_create(caller);
         }
+        if let Some(expected) = cx.headers().get("x-amz-expected-bucket-owner") {
+            let rules = self.0.shelf.rules(&self.0.store, bucket).await?;
+            if expected.as_bytes() != rules.bucket.owner.as_bytes() {
+                return Err(s3_error!(AccessDenied, "the bucket has another owner"));
+            }
+        }
         // Each of these names its keys in the body, or in the form: the operation asks for each.
         if matches!(operation, "DeleteObjects" | "PostObject") {
             return self.0.shelf.rules(&self.0.store, bucket).await.map(drop);

@@ -67,8 +67,15 @@ pub(super) async fn create(
         return Err(s3_error!(InvalidLocationConstraint, "there is one region: {}", core.config.region));
     }
     let lock = input.object_lock_enabled_for_bucket.unwrap_or(false);
+    let created = CreateBucketOutput { location: Some(format!("/{}", input.bucket)) };
     match core.store.create_bucket(&input.bucket, user, lock).await {
-        Ok(_) => answer(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) }),
+        Ok(_) => answer(created),
+        // As the oldest region does: creating one's own again changes nothing.
+        Err(store::Error::BucketExists { owner, .. })
+            if owner == user && !lock && core.is_oldest_region() =>
+        {
+            answer(created)
+        }
         Err(store::Error::BucketExists { owner, .. }) if owner == user => {
             Err(s3_error!(BucketAlreadyOwnedByYou, "the bucket `{}` is yours already", input.bucket))
         }
@@ -102,7 +109,7 @@ pub(super) async fn location(
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
     core.store.bucket(&req.input.bucket).await.map_err(refuse)?;
     // The oldest region has no name here: clients know that.
-    let named = core.config.region != "us-east-1";
+    let named = !core.is_oldest_region();
     answer(GetBucketLocationOutput {
         location_constraint: named.then(|| BucketLocationConstraint::from(core.config.region.clone())),
     })

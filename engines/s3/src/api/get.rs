@@ -243,7 +243,9 @@ pub(super) async fn attributes(
         Ok(object) => object,
         Err(error) => return Err(missing(core, &req, &wanted, error).await),
     };
-    let asks = |name: &str| input.object_attributes.iter().any(|attribute| attribute.as_str() == name);
+    let asks = |name: &str| {
+        input.object_attributes.iter().any(|list| list.as_str().split(',').any(|one| one.trim() == name))
+    };
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(stamp(object.modified)),
         version_id: shown(&rules.bucket, object.version),

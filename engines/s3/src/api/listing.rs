@@ -113,7 +113,7 @@ pub(super) async fn v2(
     let limit = page(input.max_keys)?;
     let rules = core.shelf.rules(&core.store, &input.bucket).await?;
     let delimiter = given(input.delimiter.as_deref());
-    let token = input.continuation_token.as_deref().map(read_token).transpose()?;
+    let token = given(input.continuation_token.as_deref()).map(read_token).transpose()?;
     let after = token.as_deref().or(input.start_after.as_deref());
     let listing = list(core, &input.bucket, (input.prefix.as_deref(), delimiter, after), limit).await?;
     let owner = input.fetch_owner.unwrap_or(false).then_some(&rules.bucket.owner);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::{answer, version};
 use crate::access::{What, authorise_also};
@@ -205,7 +205,11 @@ fn check_default(configuration: &ObjectLockConfiguration) -> S3Result<()> {
         (Some(days), None) if (1..=36_500).contains(&days) => Ok(()),
         (None, Some(years)) if (1..=100).contains(&years) => Ok(()),
         (Some(_), None) | (None, Some(_)) => {
-            Err(s3_error!(InvalidArgument, "Default retention period must be a positive integer value"))
+            let code = S3ErrorCode::Custom("InvalidRetentionPeriod".into());
+            let mut error =
+                S3Error::with_message(code, "Default retention period must be a positive integer value");
+            error.set_status_code(http::StatusCode::BAD_REQUEST);
+            Err(error)
         }
         _ => Err(s3_error!(MalformedXML, "give days or years, and not both")),
     }

@@ -51,12 +51,8 @@ pub(super) async fn status(
 ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
     let rules = core.shelf.rules(&core.store, &req.input.bucket).await?;
     let canned = rules.canned != access::Canned::Private;
-    let Some(public) = rules.policy.as_ref().map(access::Policy::is_public).or(canned.then_some(true)) else {
-        return Err(s3_error!(NoSuchBucketPolicy, "The bucket policy does not exist"));
-    };
-    answer(GetBucketPolicyStatusOutput {
-        policy_status: Some(PolicyStatus { is_public: Some(public || canned) }),
-    })
+    let public = canned || rules.policy.as_ref().is_some_and(access::Policy::is_public);
+    answer(GetBucketPolicyStatusOutput { policy_status: Some(PolicyStatus { is_public: Some(public) }) })
 }
 
 pub(super) async fn get_block(

@@ -25,6 +25,9 @@ pub(super) async fn post(
     core: &Core,
     req: S3Request<PostObjectInput>,
 ) -> S3Result<S3Response<PostObjectOutput>> {
+    if req.input.key.contains("${filename}") {
+        return Err(s3_error!(NotImplemented, "name the key in the form: `${{filename}}` is not filled in"));
+    }
     let tagging = req.input.tagging.as_deref().map(form_tags).transpose()?;
     let mut req = req.map_input(put_of_post);
     req.input.tagging = tagging;

@@ -78,15 +78,16 @@ async fn exchange(target: &Target, body: Bytes, local: bool) -> Result<(), Error
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, "sealos-s3")
         .body(Full::new(body))?;
-    let answer = async {
+    // The connection ends when the sender goes, with the answer.
+    let answer = async move {
         let response = sender.send_request(request).await?;
         if response.status().is_success() { Ok(()) } else { Err(Error::Status(response.status())) }
     };
-    tokio::pin!(connection);
-    tokio::select! {
-        answer = answer => answer,
-        end = &mut connection => end.map_err(Error::from).and(Err(Error::Timeout)),
+    let (answer, connection) = tokio::join!(answer, connection);
+    if let Err(error) = connection {
+        tracing::debug!(%error, "the connection to a webhook");
     }
+    answer
 }
 
 async fn connect(target: &Target, local: bool) -> Result<TcpStream, Error> {
