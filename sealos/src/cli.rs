@@ -87,6 +87,11 @@ pub(crate) enum Command {
     /// Work with databases
     #[command(subcommand, visible_alias = "database")]
     Db(crate::commands::db::Command),
+    /// Keep files and pictures: work with buckets (S3)
+    #[command(subcommand)]
+    Bucket(crate::commands::bucket::Bucket),
+    /// Copy files to, from and between buckets
+    Cp(crate::commands::cp::Cp),
     /// Build an image from a directory with a Dockerfile
     Build(Build),
     /// Print a shell completion script
@@ -113,6 +118,9 @@ pub(crate) struct Up {
     /// Port for HTTPS [default: 443, or the first free of 8443, 8444, …]
     #[arg(long, value_name = "PORT")]
     pub(crate) https_port: Option<u16>,
+    /// Port for S3 [default: 9000 or the next free one]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) s3_port: Option<u16>,
     /// Deploy this image or directory once the cloud is up
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(crate) deploy: Option<String>,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use sealos_apps::{Apps, NodePort};
+use sealos_buckets::Buckets;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Global;
@@ -72,6 +73,9 @@ pub(crate) struct CloudStatus {
     pub(crate) http: String,
     /// The URL of the HTTPS port.
     pub(crate) https: String,
+    /// The URL of the S3 port.
+    #[serde(default)]
+    pub(crate) s3: String,
     /// Apps get addresses below this domain.
     pub(crate) domain: String,
     /// The kubeconfig's path.
@@ -137,6 +141,11 @@ impl Found {
     /// The databases of the command's workspace.
     pub(crate) async fn databases(&self) -> Result<sealos_databases::Databases> {
         Ok(sealos_databases::Databases::new(self.client().await?, &self.workspace))
+    }
+
+    /// The buckets of the command's workspace.
+    pub(crate) async fn buckets(&self) -> Result<Buckets> {
+        Ok(Buckets::new(self.client().await?, &self.workspace))
     }
 
     /// Fails if the command's workspace does not exist: an empty list of it would mislead.

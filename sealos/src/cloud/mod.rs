@@ -8,6 +8,7 @@ mod in_use;
 mod listen;
 mod lock;
 mod machine;
+mod object_storage;
 mod packages;
 mod provision;
 mod settings;

@@ -23,6 +23,9 @@ pub(crate) struct Settings {
     pub(crate) http_port: u16,
     /// Port for HTTPS.
     pub(crate) https_port: u16,
+    /// Port for S3; 0 in files of versions without.
+    #[serde(default)]
+    pub(crate) s3_port: u16,
     /// Addresses of pods.
     pub(crate) pod_cidr: Ipv4Net,
     /// Addresses of Services.
@@ -58,6 +61,7 @@ impl Settings {
             api_port: 0,
             http_port: 0,
             https_port: 0,
+            s3_port: 0,
             pod_cidr: cidrs.pods,
             service_cidr: cidrs.services,
         })

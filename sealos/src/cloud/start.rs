@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use super::listen::port_of;
+use super::object_storage;
 use super::packages::LocalImages;
 use super::provision::LocalVolumes;
 use super::settings::{Settings, replace_file};
@@ -31,7 +32,7 @@ use crate::locate::{CloudStatus, Layout};
 
 /// The name of the one node.
 const NODE: &str = "sealos";
-const CLUSTER_DOMAIN: &str = "cluster.local";
+pub(super) const CLUSTER_DOMAIN: &str = "cluster.local";
 
 /// The bound ports.
 pub(crate) struct Listeners {
@@ -41,6 +42,8 @@ pub(crate) struct Listeners {
     pub(crate) http: TcpListener,
     /// HTTPS of apps and console.
     pub(crate) https: TcpListener,
+    /// S3.
+    pub(crate) s3: TcpListener,
 }
 
 /// A cloud that is up.
@@ -64,16 +67,16 @@ pub(crate) struct Cloud {
 }
 
 /// What the parts share while they start.
-struct Site<'a> {
-    layout: &'a Layout,
-    settings: &'a Settings,
-    shutdown: &'a CancellationToken,
+pub(super) struct Site<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) settings: &'a Settings,
+    pub(super) shutdown: &'a CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Site<'_> {
     /// Runs a part; if it ends by itself, the cloud ends, since it cannot work without.
-    fn run<E: std::fmt::Display + Send>(
+    pub(super) fn run<E: std::fmt::Display + Send>(
         &self,
         name: &'static str,
         part: impl Future<Output = Result<(), E>> + Send + 'static,
@@ -103,7 +106,9 @@ pub(crate) async fn start(
 ) -> Result<Cloud> {
     let site = Site { layout, settings, shutdown, tasks: TaskTracker::new() };
     let api_port = port_of(&listeners.api)?;
-    let (server, network) = tokio::try_join!(api(&site, api_port), network(&site))?;
+    let status = status(&site, api_port, &listeners)?;
+    let opened = tokio::try_join!(api(&site, api_port), network(&site), object_storage::open(&site));
+    let (server, network, objects) = opened?;
     let admin = server.client(Identity::admin());
     let url = format!("https://127.0.0.1:{api_port}");
     replace_file(&layout.kubeconfig(), server.admin_kubeconfig(&url)?.as_bytes(), 0o600)?;
@@ -114,11 +119,12 @@ pub(crate) async fn start(
     let volumes = Volumes::open(&layout.at("volumes")).context("open the volumes")?;
     controllers(&site, &server, &volumes);
     let runtime = runtime(layout, settings)?;
-    let node = node(&site, &server, network, &images, &runtime, &registries).await?;
+    let node = node(&site, &server, network, &images, &runtime, &registries);
+    let objects = object_storage::start(&site, admin.clone(), objects, listeners.s3, &status.http);
+    let (node, ()) = tokio::try_join!(node, objects)?;
     server.set_node(node.service());
     databases(&site, &server, &images, &registries);
 
-    let status = status(&site, api_port, &listeners.http, &listeners.https)?;
     let console = entrances(&site, &server, &admin, listeners.http, listeners.https, &status).await?;
     token::ensure_admin(&admin).await?;
     node_ready(&admin).await?;
@@ -225,9 +231,9 @@ async fn node(
     Node::start(config, site.shutdown.clone()).await.context("start the node")
 }
 
-fn status(site: &Site<'_>, api_port: u16, http: &TcpListener, https: &TcpListener) -> Result<CloudStatus> {
+fn status(site: &Site<'_>, api_port: u16, listeners: &Listeners) -> Result<CloudStatus> {
     let domain = &site.settings.domain;
-    let (http, https) = (port_of(http)?, port_of(https)?);
+    let (http, https) = (port_of(&listeners.http)?, port_of(&listeners.https)?);
     let http_url =
         |host: &str| if http == 80 { format!("http://{host}") } else { format!("http://{host}:{http}") };
     let https_url =
@@ -237,6 +243,7 @@ fn status(site: &Site<'_>, api_port: u16, http: &TcpListener, https: &TcpListene
         console: http_url(&format!("console.{domain}")),
         http: http_url(domain),
         https: https_url,
+        s3: format!("http://{domain}:{}", port_of(&listeners.s3)?),
         domain: domain.clone(),
         kubeconfig: site.layout.kubeconfig(),
         ready: true,
@@ -277,7 +284,11 @@ async fn entrances(
         domain: status.domain.clone(),
         http_port: port_of(&http)?,
         https_port: port_of(&https)?,
-        static_routes: vec![(format!("console.{}", status.domain), behind)],
+        static_routes: [
+            vec![(format!("console.{}", status.domain), behind)],
+            object_storage::routes(site.settings),
+        ]
+        .concat(),
     };
     let stop = site.shutdown;
     site.run("the console", console.clone().serve(listener, stop.clone()));

@@ -51,7 +51,8 @@ pub(crate) async fn up(global: &Global, args: &Up) -> Result<()> {
 }
 
 fn log() {
-    let filter = EnvFilter::try_from_env("SEALOS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // The protocol library reports every refused request of a client as an error.
+    let filter = EnvFilter::try_from_env("SEALOS_LOG").unwrap_or_else(|_| EnvFilter::new("warn,s3s=off"));
     let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber in one process would be refused; there is none.
     drop(format.with_ansi(output::is_watched()).try_init());
@@ -71,13 +72,15 @@ async fn settle(layout: &Layout, args: &Up) -> Result<(Settings, Listeners)> {
     let api = wish("--api-port", args.api_port, settings.api_port, (6443, 6444))?;
     let http = wish("--http-port", args.http_port, settings.http_port, (80, 8080))?;
     let https = wish("--https-port", args.https_port, settings.https_port, (443, 8443))?;
+    let s3 = wish("--s3-port", args.s3_port, settings.s3_port, (9000, 9001))?;
     settings.api_port = port_of(&api)?;
     settings.http_port = port_of(&http)?;
     settings.https_port = port_of(&https)?;
+    settings.s3_port = port_of(&s3)?;
     if before.as_ref() != Some(&settings) {
         settings.write(layout)?;
     }
-    Ok((settings, Listeners { api, http, https }))
+    Ok((settings, Listeners { api, http, https, s3 }))
 }
 
 fn registries(args: &Up) -> Result<RegistryConfig> {
@@ -109,6 +112,7 @@ fn banner(cloud: &Cloud, took: Duration) {
         String::new(),
         format!("  console     {}", cloud.console.login_link()),
         format!("  apps        {}  {}", status.http, status.https),
+        format!("  s3          {}", status.s3),
         format!("  kubernetes  export KUBECONFIG={}", status.kubeconfig.display()),
         String::new(),
         "Ctrl-C stops the cloud and leaves apps running; `sealos down` stops apps too.".to_owned(),

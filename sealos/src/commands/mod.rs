@@ -1,11 +1,14 @@
 //! One module a command, or a family of them.
 
 pub(crate) mod apps;
+pub(crate) mod bucket;
+pub(crate) mod cp;
 pub(crate) mod db;
 mod deploy;
 pub(crate) mod exec;
 pub(crate) mod images;
 pub(crate) mod logs;
+mod objects;
 pub(crate) mod progress;
 mod status;
 
@@ -40,6 +43,8 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Kubeconfig(args) => status::kubeconfig(&global, &args)?,
         Command::Image(args) => images::image(&global, args).await?,
         Command::Db(command) => return db::run(&global, command).await,
+        Command::Bucket(args) => bucket::bucket(&global, args).await?,
+        Command::Cp(args) => cp::cp(&global, &args).await?,
         Command::Build(args) => images::build(&global, &args).await?,
         Command::Completion { shell } => completion(shell),
         Command::Man => manual()?,

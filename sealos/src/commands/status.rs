@@ -39,6 +39,7 @@ async fn show_cloud(found: &Found) -> Result<()> {
         "gateway     {} and {}, apps are below {}",
         status.http, status.https, status.domain
     ));
+    output::line(&format!("s3          {}", status.s3));
     output::line(&format!("kubeconfig  {}", status.kubeconfig.display()));
     output::line(&format!("data        {}", status.data_dir.display()));
     let apps = found.apps().await?.list().await?;
