@@ -27,14 +27,19 @@ pub(crate) const REGION: &str = "us-east-1";
 /// How long one silence of the store may last.
 const SILENCE: Duration = Duration::from_secs(300);
 
+/// Endpoints are written with and without their scheme.
+pub(crate) fn with_scheme(endpoint: &str) -> String {
+    if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") }
+}
+
 /// A client of one bucket, at an endpoint that this process reaches.
 pub(crate) async fn open(client: &kube::Client, keys: &Keys, bucket: &str) -> Result<AmazonS3, Failure> {
-    at(&reachable(client, &keys.internal).await?, keys, bucket)
+    at(&reachable(client, &with_scheme(&keys.internal)).await?, keys, bucket)
 }
 
 /// A client of one bucket, at the endpoint that everybody else uses: for links.
 pub(crate) fn outside(keys: &Keys, bucket: &str) -> Result<AmazonS3, Failure> {
-    at(&keys.external, keys, bucket)
+    at(&with_scheme(&keys.external), keys, bucket)
 }
 
 fn at(endpoint: &str, keys: &Keys, bucket: &str) -> Result<AmazonS3, Failure> {
@@ -161,11 +166,13 @@ impl HttpService for Service {
 
 #[cfg(test)]
 mod tests {
-    use super::service_of;
+    use super::{service_of, with_scheme};
 
     #[test]
     fn a_service_is_told_from_another_host() {
         let inside = "http://object-storage.sealos-system.svc.cluster.local";
+        assert_eq!(with_scheme("s3.localhost:8080"), "http://s3.localhost:8080");
+        assert_eq!(with_scheme(inside), inside);
         assert_eq!(service_of(inside), Some(("object-storage", "sealos-system")));
         assert_eq!(service_of("https://s3.example.com:9000/"), None);
     }

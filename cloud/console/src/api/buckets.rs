@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::api::{Json, Name, Workspace};
 use crate::failure::Failure;
-use crate::store::REGION;
+use crate::store::{REGION, with_scheme};
 
 type Reply<T> = Result<axum::Json<T>, Failure>;
 
@@ -45,7 +45,7 @@ fn view(bucket: BucketView, external: &str) -> Bucket {
     };
     let is_public = bucket.policy != Policy::Private && !external.is_empty();
     Bucket {
-        public_url: is_public.then(|| format!("{external}/{}/", bucket.bucket)),
+        public_url: is_public.then(|| format!("{}/{}/", with_scheme(external), bucket.bucket)),
         phase,
         name: bucket.name,
         workspace: bucket.workspace,
@@ -125,8 +125,8 @@ fn keys_view(keys: Keys) -> axum::Json<KeyView> {
     axum::Json(KeyView {
         access_key: keys.access_key,
         secret_key: keys.secret_key,
-        internal: keys.internal,
-        external: keys.external,
+        internal: with_scheme(&keys.internal),
+        external: with_scheme(&keys.external),
         region: REGION,
         secret: keys.secret,
     })

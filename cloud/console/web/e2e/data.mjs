@@ -79,7 +79,7 @@ const database = async ({ run, page, context, base, pictures, name }) => {
     await page.getByRole('region', { name: 'Result' }).waitFor()
     await text.fill('SELECT id, name FROM seals ORDER BY id')
     await text.press('Control+Enter')
-    await page.getByRole('cell', { name: 'Ada' }).waitFor()
+    await page.getByRole('cell', { name: 'Ada' }).first().waitFor()
     await page.getByRole('columnheader', { name: 'name' }).waitFor()
     await page.screenshot({ path: `${pictures}/query.png` })
     await text.fill('SELEKT 1')
@@ -160,11 +160,12 @@ const bucket = async ({ run, page, context, base, pictures, name }) => {
   })
 
   await run.step('files are uploaded, large ones too', page, async () => {
-    await page.locator('input[type=file]').setInputFiles([
+    const files = [
       { name: 'seal.png', mimeType: 'image/png', buffer: POINT },
       { name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('calm waters') },
       { name: 'large.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(LARGE, 's') },
-    ])
+    ]
+    await page.locator('input[type=file]').setInputFiles(files, { timeout: 60_000 })
     await page.getByText('3 files uploaded').waitFor({ timeout: 60_000 })
     await page.getByRole('button', { name: 'large.bin', exact: true }).waitFor()
     await page.screenshot({ path: `${pictures}/bucket.png` })
