@@ -220,3 +220,45 @@ fn parameters_are_checked() {
     "#]],
     );
 }
+
+#[test]
+fn every_engine_has_every_script_and_all_are_bash() {
+    for engine in ALL {
+        let files = engine.script_files();
+        for name in crate::scripts::ALL {
+            assert!(files.contains_key(name), "{} has no {name}", engine.name);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in &files {
+            assert!(text.starts_with("#!/bin/bash\n#"), "{}: {name} does not say what it is", engine.name);
+            std::fs::write(dir.path().join(name), text).unwrap();
+            let checked = run(dir.path(), "bash", &["-n", name]).unwrap();
+            assert!(checked.0, "{}: {name}: {}", engine.name, checked.1);
+        }
+        // A ConfigMap holds a mebibyte.
+        assert!(files.values().map(String::len).sum::<usize>() < 512 << 10);
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        if let Some((clean, said)) =
+            run(dir.path(), "shellcheck", &[&["-x", "-S", "info"][..], &names].concat())
+        {
+            assert!(clean, "{}: {said}", engine.name);
+        }
+    }
+}
+
+/// Whether a program was content, and what it said; nothing where there is no such program.
+fn run(dir: &std::path::Path, program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let output = std::process::Command::new(program).args(arguments).current_dir(dir).output().ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn config_files_hold_parameters_and_the_archive() {
+    let given = [("max_connections".to_owned(), "50".to_owned())].into();
+    let checked = POSTGRESQL.check_parameters(&given).unwrap();
+    let files = POSTGRESQL.config_files(&checked, Archive::On);
+    assert_eq!(files["parameters.conf"], "max_connections = '50'\n");
+    assert_eq!(files["archive"], "on");
+    assert_eq!(REDIS.config_files(&Checked::default(), Archive::Off)["archive"], "off");
+}

@@ -27,11 +27,37 @@ pub static MONGODB: Engine = Engine {
     backup_method: "dump",
     log_archive: false,
     names_synchronous: false,
-    scripts: &[],
+    scripts: SCRIPTS,
     parameters: parameters::ALL,
     candidates,
     setting: |name, value| format!("{name}={value}"),
 };
+
+const SCRIPTS: &[(&str, &str)] = &[
+    ("backup.sh", include_str!("scripts/backup.sh")),
+    ("check.sh", include_str!("scripts/check.sh")),
+    ("client.sh", include_str!("scripts/client.sh")),
+    ("dump.sh", include_str!("scripts/dump.sh")),
+    ("lib.sh", include_str!("scripts/lib.sh")),
+    ("load.sh", include_str!("scripts/load.sh")),
+    ("log-done.sh", include_str!("scripts/log-done.sh")),
+    ("log-list.sh", include_str!("scripts/log-list.sh")),
+    ("log-read.sh", include_str!("scripts/log-read.sh")),
+    ("log-switch.sh", include_str!("scripts/log-switch.sh")),
+    ("members.sh", include_str!("scripts/members.sh")),
+    ("metrics.sh", include_str!("scripts/metrics.sh")),
+    ("password.sh", include_str!("scripts/password.sh")),
+    ("probe.sh", include_str!("scripts/probe.sh")),
+    ("promote.sh", include_str!("scripts/promote.sh")),
+    ("query.sh", include_str!("scripts/query.sh")),
+    ("reload.sh", include_str!("scripts/reload.sh")),
+    ("restore-base.sh", include_str!("scripts/restore-base.sh")),
+    ("restore-end.sh", include_str!("scripts/restore-end.sh")),
+    ("restore-log.sh", include_str!("scripts/restore-log.sh")),
+    ("role.sh", include_str!("scripts/role.sh")),
+    ("slow.sh", include_str!("scripts/slow.sh")),
+    ("start.sh", include_str!("scripts/start.sh")),
+];
 
 fn candidates(version: &Version) -> Vec<Candidate> {
     vec![Candidate::Registry { image: format!("docker.io/library/mongo:{}", version.tag(3)) }]
