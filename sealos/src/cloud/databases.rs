@@ -18,7 +18,10 @@ pub(crate) async fn run(client: kube::Client, images: Arc<dyn ImageSource>, shut
     });
     let failover =
         keep("failover of databases", &shutdown, || sealos_db_ha::run(client.clone(), shutdown.clone()));
-    tokio::join!(operator, failover);
+    let backup = keep("backups of databases", &shutdown, || {
+        sealos_db_backup::run(client.clone(), sealos_db_backup::Config::default(), shutdown.clone())
+    });
+    tokio::join!(operator, failover, backup);
 }
 
 /// Runs a part again and again until `shutdown`.

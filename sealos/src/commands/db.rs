@@ -18,6 +18,7 @@ use crate::cli::{Global, Logs, Names, Output};
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Create a database and print how to reach it
+    #[command(disable_version_flag = true)]
     Create(Box<Create>),
     /// List the databases
     #[command(visible_alias = "list")]
@@ -139,6 +140,9 @@ pub(crate) enum Command {
     /// Delete databases
     #[command(visible_alias = "rm")]
     Delete(Delete),
+    /// Backups.
+    #[command(flatten)]
+    Backups(super::db_backup::Command),
 }
 
 /// `sealos db create`
@@ -150,7 +154,7 @@ pub(crate) struct Create {
     #[arg(long, short, default_value = "postgres")]
     pub(crate) engine: String,
     /// The engine's version, as in 16 [default: see `sealos db engines`]
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long = "version", alias = "engine-version", value_name = "VERSION")]
     pub(crate) engine_version: Option<String>,
     /// How many copies; one of them takes writes
     #[arg(long, short)]
@@ -339,6 +343,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<ExitCode> {
             streams::load(global, &name, database.as_deref(), file.as_deref()).await?;
         }
         Command::Delete(args) => life::delete(global, &args).await?,
+        Command::Backups(args) => super::db_backup::run(global, args).await?,
     }
     crate::failure::flush();
     Ok(ExitCode::SUCCESS)

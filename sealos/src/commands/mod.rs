@@ -4,6 +4,7 @@ pub(crate) mod apps;
 pub(crate) mod bucket;
 pub(crate) mod cp;
 pub(crate) mod db;
+mod db_backup;
 mod deploy;
 pub(crate) mod exec;
 pub(crate) mod images;
