@@ -71,7 +71,7 @@ impl Tracks {
         };
         Lines {
             at: track.samples.iter().map(|(at, _)| *at).collect(),
-            series: names.into_iter().map(|name| line(name)).collect(),
+            series: names.into_iter().map(line).collect(),
         }
     }
 }
