@@ -137,7 +137,7 @@ fn from_a_pod(cloud: &Cloud) -> Result<()> {
     cloud.kubectl(&["wait", "pod/shell", "--for=condition=Ready", "--timeout=60s"])?.ok()?;
     let seen =
         cloud.kubectl(&["exec", "shell", "--", "sh", "-c", "echo $internal $bucket $accessKey"])?.ok()?;
-    ensure!(seen == format!("http://{INTERNAL} default-photos default.photos"), "{seen}");
+    ensure!(seen == format!("{INTERNAL} default-photos default.photos"), "{seen}");
     let put = cloud.sealos(&["bucket", "share", "photos/from-pod.txt", "--upload", "--internal"])?.ok()?;
     has(&ask(cloud, "PUT", &put, "written inside")?, "200 OK")?;
     ensure!(cloud.sealos(&["cp", "s3://photos/from-pod.txt", "-"])?.ok()? == "written inside");

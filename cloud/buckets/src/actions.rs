@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::kinds::{ObjectStorageBucket, ObjectStorageUser, Policy};
-use crate::names::{USER_SECRET, bucket_of, bucket_secret, user_of};
+use crate::names::{USER_SECRET, bucket_of, bucket_secret, url_of, user_of};
 use crate::view::{BucketView, Keys, UserView};
 
 /// How long a new key may take to be in use.
@@ -209,8 +209,8 @@ fn keys_of(secret: &Secret) -> Option<Keys> {
     Some(Keys {
         access_key: text("accessKey")?,
         secret_key: text("secretKey")?,
-        internal: text("internal")?,
-        external: text("external")?,
+        internal: url_of(&text("internal")?),
+        external: url_of(&text("external")?),
         bucket: text("bucket"),
         secret: secret.name_any(),
     })

@@ -23,6 +23,16 @@ pub struct InvalidName {
     why: String,
 }
 
+/// An endpoint as Secrets and statuses have it: without a scheme, which templates put before it.
+pub(crate) fn host_of(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, host)| host)
+}
+
+/// An endpoint out of a Secret as a URL.
+pub(crate) fn url_of(host: &str) -> String {
+    if host.is_empty() || host.contains("://") { host.to_owned() } else { format!("http://{host}") }
+}
+
 /// The object storage user of a namespace: the namespace's id part.
 pub fn user_of(namespace: &str) -> &str {
     namespace.strip_prefix(WORKSPACE).filter(|id| !id.is_empty()).unwrap_or(namespace)

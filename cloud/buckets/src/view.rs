@@ -4,7 +4,7 @@ use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::{BucketStatus, ObjectStorageBucket, ObjectStorageUser, Policy};
-use crate::names::bucket_of;
+use crate::names::{bucket_of, url_of};
 
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,8 +106,8 @@ impl From<&ObjectStorageUser> for UserView {
             size: status.size,
             objects: status.objects_count,
             quota: status.quota,
-            internal: status.internal,
-            external: status.external,
+            internal: url_of(&status.internal),
+            external: url_of(&status.external),
         }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{Error, Shared, USER_LABEL};
 use crate::backend::Key;
+use crate::names::host_of;
 
 /// The length of a secret key.
 const LENGTH: usize = 16;
@@ -76,8 +77,8 @@ impl Shared {
         let mut data = BTreeMap::from([
             ("accessKey", wanted.access.to_owned()),
             ("secretKey", secret.to_owned()),
-            ("internal", self.endpoints.internal.clone()),
-            ("external", self.endpoints.external.clone()),
+            ("internal", host_of(&self.endpoints.internal).to_owned()),
+            ("external", host_of(&self.endpoints.external).to_owned()),
         ]);
         if let Some(bucket) = wanted.bucket {
             data.insert("bucket", bucket.to_owned());

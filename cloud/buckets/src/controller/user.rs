@@ -12,7 +12,7 @@ use super::finalizer::{Task, keep, release};
 use super::keys::{Rotation, Wanted};
 use super::{Error, LOOK_AGAIN, NOW_AND_THEN, Shared, condition};
 use crate::kinds::{ObjectStorageBucket, ObjectStorageUser, UserStatus};
-use crate::names::{USER_SECRET, user_of};
+use crate::names::{USER_SECRET, host_of, user_of};
 
 pub(super) async fn reconcile(user: Arc<ObjectStorageUser>, shared: Arc<Shared>) -> Result<Action, Error> {
     let namespace = user.namespace().unwrap_or_default();
@@ -56,8 +56,8 @@ impl Shared {
             objects_count: usage.objects,
             access_key: user.to_owned(),
             secret_key,
-            internal: self.endpoints.internal.clone(),
-            external: self.endpoints.external.clone(),
+            internal: host_of(&self.endpoints.internal).to_owned(),
+            external: host_of(&self.endpoints.external).to_owned(),
             secret_key_version: object.spec.secret_key_version,
             conditions: condition::ready(&before.conditions, generation, None),
         };

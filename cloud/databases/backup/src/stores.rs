@@ -77,7 +77,7 @@ impl Buckets {
         };
         let secret = self.secret(workspace, &format!("object-storage-key-{name}")).await?;
         let text = |key: &str| text_of(&secret, key);
-        let endpoint = self.endpoint.clone().unwrap_or_else(|| text("internal"));
+        let endpoint = self.endpoint.clone().unwrap_or_else(|| format!("http://{}", text("internal")));
         connect(&endpoint, &name, REGION, &text("accessKey"), &text("secretKey"))
     }
 
