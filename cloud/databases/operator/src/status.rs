@@ -189,11 +189,8 @@ pub(crate) fn components(
     all.insert(wanted.component.clone(), main);
     for idle in &wanted.idle {
         // It has nothing to do here, so it is as the database is.
-        let phase = Some(if wanted.replicas == 0 { "Stopped" } else { "Running" }.into());
-        all.insert(
-            idle.clone(),
-            ComponentStatus { phase, pods_ready: Some(true), ..ComponentStatus::default() },
-        );
+        let (phase, pods_ready) = (all[&wanted.component].phase.clone(), all[&wanted.component].pods_ready);
+        all.insert(idle.clone(), ComponentStatus { phase, pods_ready, ..ComponentStatus::default() });
     }
     all
 }

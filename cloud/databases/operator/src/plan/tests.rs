@@ -18,7 +18,7 @@ fn wanted(yaml: &str) -> Wanted {
 }
 
 fn refused(yaml: &str) -> String {
-    Wanted::of(&cluster(yaml)).err().expect("it cannot be had")
+    Wanted::of(&cluster(yaml)).expect_err("it cannot be had")
 }
 
 fn objects(wanted: &Wanted) -> Vec<Value> {
