@@ -125,8 +125,15 @@ pub(super) async fn put_retention(
         (Some(mode), Some(until)) => Some(retention(core, mode.as_str(), &until)?),
         _ => return Err(s3_error!(MalformedXML, "Mode and RetainUntilDate go together")),
     };
-    let change = Change::Retention { retention, bypass };
     let version = version(input.version_id.as_deref())?;
+    let object = core.store.head(&input.bucket, &input.key, version).await.map_err(refuse)?;
+    let mode = |retention: Option<Retention>| retention.map(|retention| retention.mode);
+    let hardens = mode(object.attributes.retention) == Some(RetentionMode::Governance)
+        && mode(retention) == Some(RetentionMode::Compliance);
+    if hardens && !bypass {
+        return Err(s3_error!(AccessDenied, "only who may bypass governance may turn it into compliance"));
+    }
+    let change = Change::Retention { retention, bypass };
     core.store.change(&input.bucket, &input.key, version, change).await.map_err(refuse)?;
     answer(PutObjectRetentionOutput::default())
 }

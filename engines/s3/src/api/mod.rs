@@ -145,6 +145,11 @@ fn shown(bucket: &crate::store::Bucket, version: crate::store::VersionId) -> Opt
     (bucket.versioning != crate::store::Versioning::Unversioned).then(|| version.to_string())
 }
 
+/// The version a write made: named only while the bucket makes versions.
+fn made(bucket: &crate::store::Bucket, version: crate::store::VersionId) -> Option<String> {
+    (bucket.versioning == crate::store::Versioning::Enabled).then(|| version.to_string())
+}
+
 /// A size as S3's XML has it.
 fn number(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)

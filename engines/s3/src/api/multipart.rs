@@ -7,7 +7,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::attributes::{check_lockable, refuse_extras, written};
 use super::listing::{Writing, page};
-use super::{answer, conditions, lock, number, owner, shown};
+use super::{answer, conditions, lock, made, number, owner};
 use crate::access::caller;
 use crate::checksum::{self, Algorithm, Piece, Plan, Sent, fill, sent, whole};
 use crate::core::Core;
@@ -263,7 +263,7 @@ pub(super) async fn complete(
         key: Some(input.key.clone()),
         location: Some(format!("/{}/{}", input.bucket, crate::sign::encode(&input.key, true))),
         e_tag: Some(ETag::Strong(object.etag.clone())),
-        version_id: shown(&rules.bucket, object.version),
+        version_id: made(&rules.bucket, object.version),
         ..Default::default()
     };
     output.checksum_type = fill!(output, object.attributes.checksum.as_ref());

@@ -4,7 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::attributes::{check_lockable, refuse_extras, tags_of, written};
-use super::{conditions, lock, number, shown};
+use super::{conditions, lock, made, number};
 use crate::checksum::{self, Plan, fill, sent};
 use crate::core::Core;
 use crate::events::{Event, Kind};
@@ -117,7 +117,7 @@ async fn stored(
     core.outbox.tell(core, &rules, Event::created(kind, &object, &req.extensions)).await;
     let mut output = PutObjectOutput {
         e_tag: Some(ETag::Strong(object.etag.clone())),
-        version_id: shown(&rules.bucket, object.version),
+        version_id: made(&rules.bucket, object.version),
         size: (kind == Kind::Post).then(|| number(object.size)),
         ..Default::default()
     };
