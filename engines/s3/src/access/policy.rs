@@ -53,7 +53,7 @@ struct Document {
     #[serde(rename = "Id")]
     _id: Option<String>,
     #[serde(rename = "Statement")]
-    statement: OneOrMany<RawStatement>,
+    statement: Value,
 }
 
 #[derive(Deserialize)]
@@ -98,12 +98,14 @@ impl Policy {
             None | Some("2012-10-17" | "2008-10-17") => {}
             Some(other) => return Err(format!("Version must be 2012-10-17, not `{other}`")),
         }
-        let statements: Vec<Statement> = document
-            .statement
-            .into_vec()
-            .into_iter()
-            .map(|raw| Statement::check(raw, bucket))
-            .collect::<Result<_, _>>()?;
+        // Not by an untagged enum: that would not say which field is wrong.
+        let raw: Vec<Value> = match document.statement {
+            Value::Array(many) => many,
+            one => vec![one],
+        };
+        let read = |raw| serde_json::from_value(raw).map_err(|error| format!("Statement: {error}"));
+        let statements: Vec<Statement> =
+            raw.into_iter().map(|raw| Statement::check(read(raw)?, bucket)).collect::<Result<_, _>>()?;
         if statements.is_empty() {
             return Err("Statement must not be empty".to_owned());
         }
