@@ -241,7 +241,7 @@ fn bad_input(cloud: &Cloud) -> Result<()> {
         (&["bucket", "create", "photos"], "exists already"),
         (&["bucket", "create", &"x".repeat(60)], "at most 55"),
         (&["bucket", "ls", "nothing"], "there is no bucket `nothing`"),
-        (&["bucket", "share", "photos/nothing"], "no object `nothing` in bucket"),
+        (&["bucket", "share", "photos/nothing"], "there is no such object"),
         (&["bucket", "share", "photos/hello.txt", "--expires", "9d"], "seven days"),
         (&["cp", "s3://photos/nothing", "/tmp/nothing"], "no object `nothing` in bucket"),
         (&["cp", "/nowhere", "s3://photos/x"], "/nowhere"),
