@@ -130,11 +130,8 @@ impl Builder<'_> {
 
     fn finish(mut self) -> Plan {
         for (host, address) in &self.config.static_routes {
-            let options = RouteOptions {
-                read_timeout: PATIENCE,
-                send_timeout: PATIENCE,
-                ..RouteOptions::default()
-            };
+            let options =
+                RouteOptions { read_timeout: PATIENCE, send_timeout: PATIENCE, ..RouteOptions::default() };
             let route = Route { backend: Backend::Endpoints(vec![*address]), options };
             let rule = PathRule { kind: PathKind::Prefix, path: "/".to_owned(), route };
             self.plan.table.hosts.insert(host.to_ascii_lowercase(), Host { paths: vec![rule] });

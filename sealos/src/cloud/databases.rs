@@ -1,4 +1,4 @@
-//! Databases in this process: their operator, and who leads among their pods.
+//! Databases in this process: their operator, who leads among their pods, and their backups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,21 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs all parts until `shutdown`. One that ends by itself is started again: apps and databases that
 /// run do not need it, so the cloud must not end for it.
-pub(crate) async fn run(client: kube::Client, images: Arc<dyn ImageSource>, shutdown: CancellationToken) {
+/// `store` is where the object storage is reached from here.
+pub(crate) async fn run(
+    client: kube::Client,
+    images: Arc<dyn ImageSource>,
+    store: String,
+    shutdown: CancellationToken,
+) {
     let operator = keep("databases", &shutdown, || {
         sealos_databases::run(client.clone(), images.clone(), shutdown.clone())
     });
     let failover =
         keep("failover of databases", &shutdown, || sealos_db_ha::run(client.clone(), shutdown.clone()));
     let backup = keep("backups of databases", &shutdown, || {
-        sealos_db_backup::run(client.clone(), sealos_db_backup::Config::default(), shutdown.clone())
+        let config = sealos_db_backup::Config { s3_endpoint: Some(store.clone()) };
+        sealos_db_backup::run(client.clone(), config, shutdown.clone())
     });
     tokio::join!(operator, failover, backup);
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use sealos_db_engines::images::{Candidate, Error, ImageSource, Resolved};
-use sealos_oci::{Credentials, Error as ImageError, Images, Progress, ProgressSink, Reference, RegistryConfig};
+use sealos_oci::{
+    Credentials, Error as ImageError, Images, Progress, ProgressSink, Reference, RegistryConfig,
+};
 use tracing::{debug, info};
 
 /// How long a registry may take until its image is here. A machine without a network knows at once; one

@@ -200,8 +200,10 @@ fn controllers(site: &Site<'_>, server: &Server, volumes: &Volumes) {
 fn databases(site: &Site<'_>, server: &Server, images: &Images, registries: &RegistryConfig) {
     let images = Arc::new(LocalImages::new(images.clone(), registries.clone()));
     let (client, shutdown) = (server.client(Identity::admin()), site.shutdown.clone());
+    // The name of the store's Service does not lead there from the machine itself.
+    let store = format!("http://{}:{}", Ipv4Addr::LOCALHOST, site.settings.s3_port);
     site.run("the databases", async move {
-        super::databases::run(client, images, shutdown).await;
+        super::databases::run(client, images, store, shutdown).await;
         Ok::<_, std::convert::Infallible>(())
     });
 }
