@@ -51,7 +51,11 @@ fn rows(cloud: &Cloud, database: &str) -> Result<String> {
 }
 
 fn now(cloud: &Cloud) -> Result<String> {
-    sql(cloud, "shop", r#"select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#)
+    sql(
+        cloud,
+        "shop",
+        r#"select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#,
+    )
 }
 
 fn back_up(cloud: &Cloud) -> Result<String> {
@@ -126,8 +130,7 @@ fn refused(cloud: &Cloud) -> Result<()> {
 
 fn flipped(cloud: &Cloud) -> Result<()> {
     let backup = back_up(cloud)?;
-    let path =
-        cloud.kubectl(&["get", "backups", &backup, "-o", "jsonpath={.status.path}"])?.ok()? + "/data";
+    let path = cloud.kubectl(&["get", "backups", &backup, "-o", "jsonpath={.status.path}"])?.ok()? + "/data";
     let object = format!("s3://backups/{path}");
     let file = cloud.scratch().join("damaged").display().to_string();
     cloud.sealos(&["cp", &object, &file])?.ok()?;
