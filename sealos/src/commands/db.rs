@@ -78,7 +78,8 @@ pub(crate) enum Command {
         /// The database
         name: String,
         /// The version
-        version: String,
+        #[arg(value_name = "VERSION")]
+        to: String,
         /// How it waits.
         #[command(flatten)]
         wait: Wait,
@@ -327,7 +328,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Restart(args) => life::restart(global, &args.names).await?,
         Command::Stop(args) => life::stop(global, &args.names).await?,
         Command::Start(args) => life::start(global, &args.names).await?,
-        Command::Upgrade { name, version, wait } => life::upgrade(global, &name, &version, wait).await?,
+        Command::Upgrade { name, to, wait } => life::upgrade(global, &name, &to, wait).await?,
         Command::Switchover { name, to, wait } => {
             life::switchover(global, &name, to.as_deref(), wait).await?;
         }
